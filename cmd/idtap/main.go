@@ -1,0 +1,164 @@
+// Command idtap reads second-generation resident ID cards at a service desk and
+// publishes one registration event per tap. One file per subcommand; the parts
+// are wired together here and hold no logic of their own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // Asia/Shanghai on machines without zone files
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+)
+
+// Exit codes shared by every command but diag.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the work failed
+	exitUsage  = 2 // usage or configuration error
+)
+
+// exitError carries an exit code. A nil Err means that everything was said.
+type exitError struct {
+	Code int
+	Err  error
+}
+
+func (e *exitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.Err }
+
+// usage marks an error as the caller's: exit code 2.
+func usage(err error) error { return &exitError{exitUsage, err} }
+
+// app is what every command shares: streams, environment and common flags.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	environ  func() []string
+
+	lang      string // zh or en
+	logLevel  string
+	logFormat string
+}
+
+// logger logs to stderr as the common flags say; a level or format given by
+// flag goes before the configuration's.
+func (a *app) logger(level, format string) (zerolog.Logger, error) {
+	if a.logLevel != "" {
+		level = a.logLevel
+	}
+	if a.logFormat != "" {
+		format = a.logFormat
+	}
+	l, err := zerolog.ParseLevel(level)
+	if err != nil || level == "" {
+		return zerolog.Nop(), usage(fmt.Errorf("log level %q: want trace, debug, info, warn, error or disabled", level))
+	}
+	var w io.Writer
+	switch format {
+	case "console":
+		w = zerolog.ConsoleWriter{Out: a.err, TimeFormat: "15:04:05.000", NoColor: !isTerminal(a.err)}
+	case "json":
+		w = a.err
+	default:
+		return zerolog.Nop(), usage(fmt.Errorf("log format %q: want console or json", format))
+	}
+	return zerolog.New(w).Level(l).With().Timestamp().Logger(), nil
+}
+
+// say picks the text of the user's language.
+func (a *app) say(zh, en string) string {
+	if a.lang == "zh" {
+		return zh
+	}
+	return en
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "idtap",
+		Short:         "Resident ID card taps, read, checked and published",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.Help()
+			return usage(errors.New("a command is needed"))
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.lang != "zh" && a.lang != "en" {
+				return usage(fmt.Errorf("--lang %q: want zh or en", a.lang))
+			}
+			return nil
+		},
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	f := root.PersistentFlags()
+	f.StringVar(&a.lang, "lang", localeLanguage(a.getenv), "language of what is printed: zh or en")
+	f.StringVar(&a.logLevel, "log-level", "", "trace, debug, info, warn, error or disabled")
+	f.StringVar(&a.logFormat, "log-format", "", "console or json")
+	root.AddCommand(
+		a.runCommand(), a.diagCommand(), a.simulateCommand(), a.decodeCommand(), a.checkCommand(),
+		a.tailCommand(), a.outboxCommand(), a.configCommand(), a.busCommand(), a.keysCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// localeLanguage is zh for a Chinese locale, else en.
+func localeLanguage(getenv func(string) string) string {
+	for _, k := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
+		if v := getenv(k); v != "" {
+			if strings.HasPrefix(v, "zh") {
+				return "zh"
+			}
+			return "en"
+		}
+	}
+	return "en"
+}
+
+// execute runs one command line and gives its exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{exitFailed, err}
+		if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "arg(s)") {
+			exit.Code = exitUsage
+		}
+	}
+	if exit.Err != nil {
+		fmt.Fprintln(a.err, "idtap:", exit.Err)
+	}
+	return exit.Code
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ}
+	os.Exit(a.execute(ctx, os.Args[1:]))
+}

@@ -1,0 +1,243 @@
+// Package event is the public contract: what idtap publishes and how it stands
+// on the bus.
+//
+// An event is CloudEvents 1.0 in binary mode over NATS: attributes in
+// lower-case ce- headers, the data as the message body. The JSON Schemas
+// (2020-12) of the data and an AsyncAPI 3 document lie beside this file and are
+// checked against real events by tests. Nothing personal stands in subjects,
+// headers or ids. A version goes into the type; adding optional fields is no
+// new version.
+package event
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"idtap/reader/identity"
+)
+
+// Event types (CloudEvents type).
+const (
+	RecordedType  = "idtap.registration.recorded.v1"
+	ConfirmedType = "idtap.registration.confirmed.v1"
+	CorrectedType = "idtap.registration.corrected.v1"
+	CancelledType = "idtap.registration.cancelled.v1"
+	StatusType    = "idtap.reader.status.v1"
+)
+
+// Token is the event token of the subject for a type, e.g. "recorded".
+func Token(ceType string) string {
+	switch ceType {
+	case RecordedType:
+		return "recorded"
+	case ConfirmedType:
+		return "confirmed"
+	case CorrectedType:
+		return "corrected"
+	case CancelledType:
+		return "cancelled"
+	}
+	return ""
+}
+
+// Time is a moment printed as RFC 3339 with milliseconds and offset.
+type Time struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(`"` + t.Format("2006-01-02T15:04:05.000Z07:00") + `"`), nil
+}
+
+// Registration is the data of a recorded event. Absent is absent; only
+// Document.ValidTo of a long-term card is null.
+type Registration struct {
+	Source    string    `json:"source"` // chip or manual
+	Test      bool      `json:"test"`
+	Document  Document  `json:"document"`
+	Person    Person    `json:"person"`
+	Hukou     *Hukou    `json:"hukou,omitempty"` // resident cards only
+	Residence Residence `json:"residence"`
+	Desk      Desk      `json:"desk"`
+	Basis     *Basis    `json:"basis,omitempty"`
+	Quality   Quality   `json:"quality"`
+	Timing    Timing    `json:"timing"`
+	Stay      *Stay     `json:"stay,omitempty"` // form fields; later
+	Photo     *Photo    `json:"photo,omitempty"`
+}
+
+// Format implements fmt.Formatter so that no verb prints a registration.
+func (Registration) Format(f fmt.State, _ rune) { io.WriteString(f, "event.Registration(masked)") }
+
+// Document is the card.
+type Document struct {
+	Kind             string  `json:"kind"`
+	Number           string  `json:"number,omitempty"`
+	IssuingAuthority string  `json:"issuing_authority,omitempty"`
+	ValidFrom        string  `json:"valid_from,omitempty"`
+	ValidTo          ValidTo `json:"valid_to,omitzero"`
+	LongTerm         bool    `json:"long_term"`
+	Status           string  `json:"status"` // valid, expired, not_yet_valid, unknown
+	PassNumber       string  `json:"pass_number,omitempty"`
+	IssueCount       string  `json:"issue_count,omitempty"`
+	Renewals         string  `json:"renewals,omitempty"`
+	OldNumber        string  `json:"old_number,omitempty"`
+}
+
+// ValidTo is a day, null (long-term) or absent.
+type ValidTo struct {
+	Date string
+	Null bool
+}
+
+// IsZero makes an absent ValidTo absent in JSON.
+func (v ValidTo) IsZero() bool { return v.Date == "" && !v.Null }
+
+// MarshalJSON implements json.Marshaler.
+func (v ValidTo) MarshalJSON() ([]byte, error) {
+	if v.Null {
+		return []byte("null"), nil
+	}
+	return []byte(`"` + v.Date + `"`), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *ValidTo) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*v = ValidTo{Null: true}
+		return nil
+	}
+	if len(b) < 2 || b[0] != '"' {
+		return fmt.Errorf("valid_to: want a string or null")
+	}
+	*v = ValidTo{Date: string(b[1 : len(b)-1])}
+	return nil
+}
+
+// Code is a coded value with its Chinese label.
+type Code struct {
+	Code  string `json:"code"`
+	Label string `json:"label,omitempty"`
+	Raw   string `json:"raw,omitempty"` // the chip's own code where it was mapped
+}
+
+// Person is the holder.
+type Person struct {
+	Ref         string `json:"ref,omitempty"` // keyed hash of kind and number: joins without the number
+	Name        string `json:"name,omitempty"`
+	NameRaw     string `json:"name_raw,omitempty"`
+	NameEn      string `json:"name_en,omitempty"`
+	Nationality string `json:"nationality,omitempty"`
+	Sex         *Code  `json:"sex,omitempty"`
+	Ethnic      *Code  `json:"ethnic,omitempty"`
+	BirthDate   string `json:"birth_date,omitempty"`
+	Age         *int   `json:"age,omitempty"`
+	Under14     bool   `json:"under_14,omitempty"`
+}
+
+// Hukou is the household registration.
+type Hukou struct {
+	Address           string   `json:"address,omitempty"` // newest
+	PrintedAddress    string   `json:"printed_address,omitempty"`
+	AppendedAddresses []string `json:"appended_addresses,omitempty"`
+	Division          string   `json:"division,omitempty"`
+	Path              []string `json:"path,omitempty"`
+	Confidence        string   `json:"confidence"`
+}
+
+// Residence is where the desk stands to the person.
+type Residence struct {
+	DeskDivision string   `json:"desk_division,omitempty"`
+	Direction    string   `json:"direction"` // inflow, outflow, undecided
+	Relation     string   `json:"relation"`
+	Groups       []string `json:"groups,omitempty"`
+	CardAddress  string   `json:"card_address,omitempty"` // hmt_permit: mainland dwelling
+}
+
+// Desk is where the tap was made.
+type Desk struct {
+	ID       string `json:"id"`
+	Unit     string `json:"unit,omitempty"`
+	Operator string `json:"operator,omitempty"`
+	Reader   string `json:"reader"`
+	Epoch    string `json:"epoch"`
+	Seq      uint64 `json:"seq"`
+}
+
+// Basis is the legal basis of the registration.
+type Basis struct {
+	Code          string `json:"code,omitempty"`
+	NoticeVersion string `json:"notice_version,omitempty"`
+}
+
+// Quality says how far the record may be relied on.
+type Quality struct {
+	Status       string             `json:"status"` // clean, flagged, unverified
+	Findings     []identity.Finding `json:"findings"`
+	VerifiedRead bool               `json:"verified_read"`
+}
+
+// Timing of the tap.
+type Timing struct {
+	FoundAt    Time   `json:"found_at"`
+	ReadMS     int64  `json:"read_ms"`
+	AcceptedAt Time   `json:"accepted_at"`
+	Clock      string `json:"clock"` // trusted or untrusted
+}
+
+// Stay holds form fields that a registry may add.
+type Stay struct {
+	Address   string `json:"address,omitempty"`
+	Phone     string `json:"phone,omitempty"`
+	ArrivedOn string `json:"arrived_on,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+}
+
+// Photo is the chip's portrait, embedded only by policy.
+type Photo struct {
+	WLT []byte `json:"wlt"` // base64
+}
+
+// Operator of a follow-up event.
+type Operator struct {
+	Name          string `json:"name,omitempty"`
+	Authenticated bool   `json:"authenticated"`
+}
+
+// Confirmed is the data of a confirmed event.
+type Confirmed struct {
+	Refers   string   `json:"refers"` // id of the recorded event
+	Test     bool     `json:"test"`
+	Desk     Desk     `json:"desk"`
+	Operator Operator `json:"operator"`
+	At       Time     `json:"at"`
+}
+
+// Corrected is the data of a corrected event.
+type Corrected struct {
+	Refers   string        `json:"refers"`
+	Test     bool          `json:"test"`
+	Desk     Desk          `json:"desk"`
+	Operator Operator      `json:"operator"`
+	At       Time          `json:"at"`
+	Reason   string        `json:"reason"`
+	Changes  []FieldChange `json:"changes"`
+}
+
+// FieldChange is one field of a recorded event, by path in its data.
+type FieldChange struct {
+	Field string `json:"field"` // e.g. person.name
+	Old   string `json:"old"`
+	New   string `json:"new"`
+}
+
+// Cancelled is the data of a cancelled event.
+type Cancelled struct {
+	Refers   string   `json:"refers"`
+	Test     bool     `json:"test"`
+	Desk     Desk     `json:"desk"`
+	Operator Operator `json:"operator"`
+	At       Time     `json:"at"`
+	Reason   string   `json:"reason"` // wrong_person, test_tap, withdrawal, discarded
+	Note     string   `json:"note,omitempty"`
+}

@@ -1,0 +1,81 @@
+// Package reader runs one reading loop per device: find, select, read, hold
+// until removal, reconnect for ever. It yields one [Tap] per card placed.
+package reader
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"idtap/driver"
+	"idtap/reader/identity"
+)
+
+// Tap is one card placed and read. It is personal data and prints masked.
+type Tap struct {
+	Reader   string        // configured name
+	FoundAt  time.Time     // when the card was found
+	ReadTime time.Duration // from found to the last byte of the read that counts
+	Checked  identity.Checked
+	Photo    []byte // WLT, 1024 bytes, or none
+	Verified bool   // two whole reads agreed byte for byte
+	Attempts int    // whole reads made, disagreements included
+}
+
+// Format implements fmt.Formatter so that no verb prints a tap.
+func (t Tap) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "reader.Tap(%s, %s, masked)", t.Reader, t.Checked.Kind)
+}
+
+// MarshalJSON keeps a tap out of structured logs.
+func (t Tap) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }
+
+// Phase is what a reader is doing, as the clerk and the technician see it.
+type Phase string
+
+const (
+	Starting   Phase = "starting"    // opening, identifying, power-up grace
+	Ready      Phase = "ready"       // waiting for a card
+	Found      Phase = "found"       // a card lies there, being selected
+	Reading    Phase = "reading"     // text and photo on their way
+	Held       Phase = "held"        // read; waiting for removal
+	PlaceAgain Phase = "place_again" // lift the card and place it again
+	NotID      Phase = "not_id_card" // foreign card: 32, 40
+	Unreadable Phase = "unreadable"  // read several times, never twice alike or always an error
+	Away       Phase = "away"        // gone, will come back by itself
+	Denied     Phase = "denied"      // no permission
+	Busy       Phase = "busy"        // held by another program
+	Faulty     Phase = "faulty"      // module self-test failed or not authorised
+	NoIdentity Phase = "no_identity" // reader without a security module
+	Stuck      Phase = "stuck"       // a command hangs in the reader's driver
+	Stopped    Phase = "stopped"
+)
+
+// State is a change in what a reader is doing. Nothing in it is personal.
+type State struct {
+	Reader   string
+	Phase    Phase
+	Since    time.Time
+	Identity driver.Identity // what the reader said of itself, zero if unknown
+	Err      error           // why, for away, denied, busy, faulty, unreadable
+	Retry    time.Duration   // when it will be tried again, if it will
+	Counts   Counts
+}
+
+// Counts are a reader's counters since the daemon started.
+type Counts struct {
+	Taps       uint64 // taps handed on
+	Reads      uint64 // whole reads
+	LineErrors uint64 // damaged, broken or foreign bytes seen
+	Disagreed  uint64 // pairs of reads that differed
+	Reopened   uint64 // times the device was opened again
+}
+
+// Sink takes what readers produce. Calls for one reader come in order from one
+// goroutine; calls of several readers run at once. State must not block.
+// Tap returns once the tap's fate is settled (accepted, repeat, refused) or the
+// context ends; the reader then holds the card until it is lifted.
+type Sink interface {
+	Tap(ctx context.Context, t Tap) error
+	State(s State)
+}
