@@ -1,11 +1,47 @@
 package main
 
 import (
-	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
 
+// version is set by the build (-ldflags -X main.version=...).
+var version = "0.1.0-dev"
+
+// commit is the source's revision as the Go tool recorded it, with "+dirty" for
+// a changed tree.
+func commit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, dirty := "unknown", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			revision = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				dirty = "+dirty"
+			}
+		}
+	}
+	return revision + dirty
+}
+
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", RunE: func(*cobra.Command, []string) error { return errors.New("not built yet") }}
+	return &cobra.Command{
+		Use: "version", Short: "Version, commit, Go, and which drivers are built in", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintf(a.out, "idtap %s\ncommit %s\n%s %s/%s\n", version, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			drivers := a.drivers()
+			for _, name := range drivers.Names() {
+				fmt.Fprintf(a.out, "driver %-7s %s\n", name, drivers[name].Detail())
+			}
+			return nil
+		},
+	}
 }

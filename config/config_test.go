@@ -1,0 +1,267 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// machine is a Source with the given environment and files.
+func machine(env map[string]string, files map[string]string) Source {
+	return Source{
+		Getenv: func(k string) string { return env[k] },
+		Environ: func() []string {
+			var list []string
+			for k, v := range env {
+				list = append(list, k+"="+v)
+			}
+			return list
+		},
+		Hostname: func() (string, error) { return "Front.Desk_07", nil },
+		ReadFile: func(name string) ([]byte, error) {
+			b, ok := files[name]
+			if !ok {
+				return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+			}
+			return []byte(b), nil
+		},
+		GOOS: "linux",
+	}
+}
+
+func load(t *testing.T, text string) (Config, error) {
+	t.Helper()
+	return Load("desk.yaml", machine(map[string]string{"HOME": "/home/desk"}, map[string]string{"desk.yaml": text}))
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := Load("", machine(map[string]string{"HOME": "/home/desk"}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Desk.ID != "front-desk-07" || c.Outbox.Dir != "/home/desk/.local/state/idtap" {
+		t.Errorf("id %q, dir %q", c.Desk.ID, c.Outbox.Dir)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "desk.division") {
+		t.Errorf("warnings %q", c.Warnings)
+	}
+}
+
+func TestExampleIsTheDefaultAndNamesEveryKey(t *testing.T) {
+	c, err := load(t, string(Example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.fill(machine(map[string]string{"HOME": "/home/desk"}, nil))
+	c.File, c.Warnings = "", nil
+	// Lists given as [] are empty, not absent.
+	c.Readers, c.NATS.EncryptTo, c.Photo.Decoder, c.DeskPage.Origins = nil, nil, nil, nil
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("example gives\n%+v\nwant the defaults\n%+v", c, want)
+	}
+	eachKey(reflect.ValueOf(&want).Elem(), "", func(key string, _ reflect.Value) {
+		last := key[strings.LastIndex(key, ".")+1:]
+		if !strings.Contains(string(Example), last+":") {
+			t.Errorf("example does not show %s", key)
+		}
+	})
+	for _, k := range keys(reflect.TypeFor[Reader]()) {
+		if !strings.Contains(string(Example), k+":") {
+			t.Errorf("example does not show readers[].%s", k)
+		}
+	}
+}
+
+func TestEveryKeyIsRead(t *testing.T) {
+	c, err := load(t, `
+desk: {id: jinshui-wenhualu-03, name: 文化路街道便民服务中心, division: 410105, role: inflow}
+readers:
+  - {name: front, driver: serial, port: /dev/ttyUSB0, baud: auto}
+  - {name: side, driver: pcsc, port: "ACS ACR1281*", profile: apdu, apdu_header: "FF 00 00 00"}
+  - {name: tcp, driver: tcp, port: "10.0.0.8:4001", baud: 9600}
+policy: {repeat_window: 0s, verify_reads: always, groups: [{name: all, max_age: 120}]}
+nats:
+  url: tls://bus.example.cn:4222
+  encrypt_to: [{key: gansu.pub, hukou: "62"}]
+outbox: {max_bytes: 1GiB, retain: 7d}
+desk_page: {mask: false}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Desk.Division != "410105" || c.Readers[2].Baud != 9600 || c.Readers[1].APDUHeader != "FF 00 00 00" ||
+		c.Policy.RepeatWindow != 0 || len(c.Policy.Groups) != 1 || *c.Policy.Groups[0].MaxAge != 120 ||
+		c.NATS.EncryptTo[0].Hukou != "62" || c.Outbox.MaxBytes != 1<<30 ||
+		c.Outbox.Retain != Duration(7*24*time.Hour) || c.DeskPage.Mask {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestProblemsNameLineKeyAndRemedy(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		line       int
+		key, says  string
+	}{
+		{"unknown key", "desk:\n  idd: x\n", 2, "desk.idd", "nearest is desk.id"},
+		{"unknown top key", "log: {level: info}\nnat: {}\n", 2, "nat", "nearest is nats"},
+		{"unknown reader key", "readers:\n  - {name: a, driver: serial, port: /dev/x, bauds: 9600}\n", 2, "readers[0].bauds", "nearest is readers[0].baud"},
+		{"enum", "policy:\n  expired: reject\n", 2, "policy.expired", "flag, refuse"},
+		{"duration", "policy:\n  repeat_window: 5 minutes\n", 2, "policy.repeat_window", "5m"},
+		{"size", "outbox: {max_bytes: many}\n", 1, "outbox.max_bytes", "20MiB"},
+		{"baud", "readers: [{name: a, driver: serial, port: /dev/x, baud: 12345}]\n", 1, "readers[0].baud", "115200"},
+		{"boolean", "desk_page:\n  mask: maybe\n", 2, "desk_page.mask", "true nor false"},
+		{"list wanted", "readers: front\n", 1, "readers", "list"},
+		{"value wanted", "desk:\n  id: [a]\n", 2, "desk.id", "one value"},
+		{"keys wanted", "desk: front\n", 1, "desk", "keys below it"},
+		{"desk id", "desk: {id: Front Desk}\n", 1, "desk.id", "a-z"},
+		{"division", "desk: {division: \"4101\"}\n", 1, "desk.division", "six digits"},
+		{"two readers one name", "readers:\n  - {name: a, driver: serial, port: x}\n  - {name: a, driver: serial, port: y}\n", 3, "readers[1].name", "taken"},
+		{"no driver", "readers: [{name: a, port: x}]\n", 1, "readers[0].driver", "missing"},
+		{"profile without pcsc", "readers: [{name: a, driver: serial, port: x, profile: uid}]\n", 1, "readers[0].profile", "pcsc only"},
+		{"url", "nats: {url: http://x}\n", 1, "nats.url", "nats://"},
+		{"credentials in the url", "nats: {url: \"nats://a:b@x:4222\"}\n", 1, "nats.url", "password_file"},
+		{"page beyond loopback", "desk_page:\n  listen: 0.0.0.0:7643\n", 2, "desk_page.listen", "tls"},
+		{"origin", "desk_page: {origins: [example.cn]}\n", 1, "desk_page.origins[0]", "origin"},
+		{"time zone", "desk: {timezone: Mars/Base}\n", 1, "desk.timezone", "Asia/Shanghai"},
+		{"anchor", "desk: {id: &a x}\n", 1, "desk.id", "anchors"},
+		{"duplicate key", "desk: {}\ndesk: {}\n", 2, "", "already defined"},
+		{"second document", "desk: {}\n---\ndesk: {}\n", 3, "", "second document"},
+		{"not YAML", "desk: [\n", 1, "", "not YAML"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load(t, tt.text)
+			var p Problem
+			if !errors.As(err, &p) {
+				t.Fatalf("error %v, want a Problem", err)
+			}
+			if p.File != "desk.yaml" || p.Line != tt.line || p.Key != tt.key || !strings.Contains(p.Error(), tt.says) {
+				t.Errorf("got %q (line %d, key %q), want line %d, key %q, saying %q", p, p.Line, p.Key, tt.line, tt.key, tt.says)
+			}
+		})
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, err := load(t, "desk: {idd: x, role: none}\npolicy: {poll: 1ms}\n")
+	for _, key := range []string{"desk.idd", "desk.role", "policy.poll"} {
+		if err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%v does not name %s", err, key)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	env := map[string]string{
+		"HOME": "/h", "IDTAP_DESK_ID": "from-env", "IDTAP_NATS_URL": "nats://127.0.0.1:4222",
+		"IDTAP_POLICY_REPEAT_WINDOW": "1m", "IDTAP_DESK_PAGE_ORIGINS": "https://a.example,https://b.example",
+		"IDTAP_READERS": "[{name: env, driver: tcp, port: \"127.0.0.1:9\"}]", "IDTAP_DESK_IDD": "x",
+	}
+	c, err := Load("desk.yaml", machine(env, map[string]string{"desk.yaml": "desk: {id: from-file, division: \"410105\"}"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Desk.ID != "from-env" || c.NATS.URL != "nats://127.0.0.1:4222" || c.Policy.RepeatWindow != Duration(time.Minute) ||
+		len(c.DeskPage.Origins) != 2 || len(c.Readers) != 1 || c.Readers[0].Driver != "tcp" {
+		t.Errorf("%+v", c)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "IDTAP_DESK_IDD") || !strings.Contains(c.Warnings[0], "IDTAP_DESK_ID") {
+		t.Errorf("warnings %q", c.Warnings)
+	}
+	env["IDTAP_LOG_KEEP"] = "few"
+	if _, err := Load("", machine(env, nil)); err == nil || !strings.Contains(err.Error(), "environment IDTAP_LOG_KEEP") {
+		t.Errorf("error %v does not name the variable", err)
+	}
+}
+
+func TestMissingFile(t *testing.T) {
+	_, err := Load("none.yaml", machine(nil, nil))
+	if err == nil || !strings.Contains(err.Error(), "none.yaml: cannot be read") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestSchemaAcceptsTheExampleAndRefusesAnUnknownKey(t *testing.T) {
+	b, err := json.Marshal(Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("urn:idtap:schema:config", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("urn:idtap:schema:config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(text string) error {
+		t.Helper()
+		b, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return schema.Validate(v)
+	}
+	if err := check(string(Example)); err != nil {
+		t.Errorf("example: %v", err)
+	}
+	for _, text := range []string{"desk: {idd: x}", "policy: {expired: reject}", "readers: front"} {
+		if check(text) == nil {
+			t.Errorf("schema accepts %s", text)
+		}
+	}
+}
+
+func TestValuesRoundTrip(t *testing.T) {
+	for _, s := range []string{"150ms", "5m", "72h", "400d", "30s"} {
+		var d Duration
+		if err := d.UnmarshalText([]byte(s)); err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := d.MarshalText(); string(b) != s {
+			t.Errorf("%s comes back as %s", s, b)
+		}
+	}
+	for _, s := range []string{"256MiB", "1GiB", "3KiB", "17B"} {
+		var v Bytes
+		if err := v.UnmarshalText([]byte(s)); err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := v.MarshalText(); string(b) != s {
+			t.Errorf("%s comes back as %s", s, b)
+		}
+	}
+}
+
+func TestDeskID(t *testing.T) {
+	for host, want := range map[string]string{"Desk-01.local": "desk-01-local", "": "", "服务台": "", "a__b": "a-b", strings.Repeat("x", 60): strings.Repeat("x", 40)} {
+		if got := DeskID(host); got != want {
+			t.Errorf("DeskID(%q) = %q, want %q", host, got, want)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(Example)
+	f.Add([]byte("desk: {id: x}\nreaders: [{name: a}]\n"))
+	f.Add([]byte("a: &b [*b]"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		Load("fuzz.yaml", machine(nil, map[string]string{"fuzz.yaml": string(text)}))
+	})
+}
