@@ -1,8 +1,10 @@
 package event
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,12 +21,26 @@ const (
 	HeaderDataContentType = "ce-datacontenttype"
 	HeaderSequence        = "ce-sequence"
 	HeaderEpoch           = "ce-epoch"
+	HeaderSuite           = "ce-suite" // sealed events only
 	HeaderMsgID           = "Nats-Msg-Id"
 	HeaderRequeued        = "idtap-requeued"
 
 	ContentJSON = "application/json"
 	ContentJOSE = "application/jose+json"
 )
+
+const (
+	specVersion = "1.0"
+	timeLayout  = "2006-01-02T15:04:05.000Z"
+
+	maxReader = 64
+	maxEpoch  = 64
+	maxSuite  = 64
+)
+
+// ErrEnvelope is a message whose headers or subject are not those of an idtap
+// event.
+var ErrEnvelope = errors.New("not an idtap event")
 
 // Envelope is an event without its data: what the headers and the subject say.
 // Nothing in it is personal.
@@ -33,10 +49,11 @@ type Envelope struct {
 	Type    string
 	Source  string // /idtap/<desk id>/<reader>
 	Time    time.Time
-	Seq     uint64
-	Epoch   string
+	Seq     uint64 // desk.seq, from 1; 0 for a status, which is not counted
+	Epoch   string // desk.epoch; "" for a status
 	Subject string
 	Content string // ContentJSON or ContentJOSE
+	Suite   string // of a sealed event as received; "" means SuiteP256
 }
 
 // NewID makes an event id: a UUIDv7, so that ids sort by time.
@@ -48,20 +65,42 @@ func NewID() (string, error) {
 	return id.String(), nil
 }
 
-// Source is the CloudEvents source of a reader at a desk.
-func Source(deskID, reader string) string { return "/idtap/" + deskID + "/" + reader }
+// Source is the CloudEvents source of a reader at a desk. A reader's name is
+// free text (PC/SC names have spaces); in the source, runs of anything but
+// letters, digits, ".", "_" and "-" become one "-". The data's desk.reader has
+// the name as it is.
+func Source(deskID, reader string) string {
+	var b strings.Builder
+	dash := false
+	for _, r := range reader {
+		if b.Len() == maxReader {
+			break
+		}
+		if r < 0x80 && isReaderByte(byte(r)) {
+			b.WriteRune(r)
+			dash = r == '-'
+		} else if !dash {
+			b.WriteByte('-')
+			dash = true
+		}
+	}
+	if b.Len() == 0 {
+		b.WriteByte('-')
+	}
+	return "/idtap/" + deskID + "/" + b.String()
+}
 
 // SchemaURL is the ce-dataschema of a type: a URN, the schema lies beside this package.
 func SchemaURL(ceType string) string { return "urn:idtap:schema:" + ceType }
 
 // TimeText is ce-time as it stands in the header and in the sealed data's
-// additional authenticated data.
-func (e Envelope) TimeText() string { return e.Time.UTC().Format("2006-01-02T15:04:05.000Z") }
+// additional authenticated data: UTC with milliseconds.
+func (e Envelope) TimeText() string { return e.Time.UTC().Format(timeLayout) }
 
 // Headers are the message headers of the event, for nats.Header.
 func (e Envelope) Headers() map[string][]string {
-	return map[string][]string{
-		HeaderSpecVersion:     {"1.0"},
+	h := map[string][]string{
+		HeaderSpecVersion:     {specVersion},
 		HeaderID:              {e.ID},
 		HeaderMsgID:           {e.ID},
 		HeaderSource:          {e.Source},
@@ -69,7 +108,192 @@ func (e Envelope) Headers() map[string][]string {
 		HeaderTime:            {e.TimeText()},
 		HeaderDataSchema:      {SchemaURL(e.Type)},
 		HeaderDataContentType: {e.Content},
-		HeaderSequence:        {strconv.FormatUint(e.Seq, 10)},
-		HeaderEpoch:           {e.Epoch},
 	}
+	if e.Type != StatusType {
+		h[HeaderSequence] = []string{strconv.FormatUint(e.Seq, 10)}
+		h[HeaderEpoch] = []string{e.Epoch}
+	}
+	if e.Content == ContentJOSE {
+		h[HeaderSuite] = []string{e.suite()}
+	}
+	return h
+}
+
+func (e Envelope) suite() string {
+	if e.Suite == "" {
+		return SuiteP256
+	}
+	return e.Suite
+}
+
+// ParseEnvelope reads the envelope of a received message. It accepts exactly
+// what [Envelope.Headers] writes, headers of others beside it, and refuses the
+// rest with an error that unwraps to ErrEnvelope and names the header, never
+// its value. A requeued event (header idtap-requeued) may have any Nats-Msg-Id.
+func ParseEnvelope(header map[string][]string, subject string) (Envelope, error) {
+	p := parser{header: header}
+	e := Envelope{
+		ID:      p.value(HeaderID),
+		Type:    p.value(HeaderType),
+		Source:  p.value(HeaderSource),
+		Time:    p.time(),
+		Subject: subject,
+		Content: p.value(HeaderDataContentType),
+	}
+	if p.value(HeaderSpecVersion) != specVersion {
+		p.fail(HeaderSpecVersion, "want "+specVersion)
+	}
+	if p.value(HeaderDataSchema) != SchemaURL(e.Type) {
+		p.fail(HeaderDataSchema, "not the schema of the type")
+	}
+	if e.Type != StatusType {
+		e.Epoch = p.value(HeaderEpoch)
+		seq, err := strconv.ParseUint(p.value(HeaderSequence), 10, 64)
+		if err != nil || strconv.FormatUint(seq, 10) != p.value(HeaderSequence) {
+			p.fail(HeaderSequence, "want a decimal number")
+		}
+		e.Seq = seq
+	}
+	if len(header[HeaderSuite]) > 0 {
+		e.Suite = p.value(HeaderSuite)
+	}
+	if _, requeued := header[HeaderRequeued]; !requeued && len(header[HeaderMsgID]) > 0 && p.value(HeaderMsgID) != e.ID {
+		p.fail(HeaderMsgID, "differs from "+HeaderID)
+	}
+	if p.err != nil {
+		return Envelope{}, p.err
+	}
+	if err := e.Validate(); err != nil {
+		return Envelope{}, err
+	}
+	return e, nil
+}
+
+// Validate checks everything about an envelope that can be checked without its
+// data: the form of each attribute and that subject, type and source agree.
+func (e Envelope) Validate() error {
+	if !known(e.Type) {
+		return fieldError(HeaderType, "unknown type")
+	}
+	if !validID(e.ID) {
+		return fieldError(HeaderID, "want a UUIDv7 in lower case")
+	}
+	desk, reader, ok := splitSource(e.Source)
+	if !ok || !ValidDeskID(desk) || !validReader(reader) {
+		return fieldError(HeaderSource, "want /idtap/<desk id>/<reader>")
+	}
+	if y := e.Time.UTC().Year(); y < 1 || y > 9999 {
+		return fieldError(HeaderTime, "want a year of four digits")
+	}
+	ceType, place, err := ParseSubject(e.Subject)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrEnvelope, err)
+	case ceType != e.Type:
+		return fieldError("subject", "its token is not that of the type")
+	case place.DeskID != desk:
+		return fieldError("subject", "its desk id is not that of the source")
+	}
+	if e.Type != StatusType {
+		if e.Seq == 0 {
+			return fieldError(HeaderSequence, "counts from 1")
+		}
+		if !validEpoch(e.Epoch) {
+			return fieldError(HeaderEpoch, "want 1 to 64 letters, digits, - and _")
+		}
+	}
+	switch e.Content {
+	case ContentJSON:
+		if e.Suite != "" {
+			return fieldError(HeaderSuite, "stands on sealed events only")
+		}
+	case ContentJOSE:
+		if len(e.Suite) > maxSuite {
+			return fieldError(HeaderSuite, "too long")
+		}
+	default:
+		return fieldError(HeaderDataContentType, "want "+ContentJSON+" or "+ContentJOSE)
+	}
+	return nil
+}
+
+// parser reads single-valued headers and keeps the first thing that is wrong.
+type parser struct {
+	header map[string][]string
+	err    error
+}
+
+func (p *parser) fail(name, reason string) {
+	if p.err == nil {
+		p.err = fieldError(name, reason)
+	}
+}
+
+func (p *parser) value(name string) string {
+	v := p.header[name]
+	switch {
+	case len(v) == 0:
+		p.fail(name, "missing (names are compared exactly)")
+		return ""
+	case len(v) > 1:
+		p.fail(name, "stands more than once")
+		return ""
+	}
+	return v[0]
+}
+
+// time accepts only the form that TimeText writes: the text is authenticated
+// data of sealed events, so there must be one text per moment.
+func (p *parser) time() time.Time {
+	text := p.value(HeaderTime)
+	t, err := time.Parse(timeLayout, text)
+	if err != nil || t.Format(timeLayout) != text {
+		p.fail(HeaderTime, "want RFC 3339 in UTC with milliseconds")
+	}
+	return t
+}
+
+func fieldError(name, reason string) error {
+	return fmt.Errorf("%w: %s: %s", ErrEnvelope, name, reason)
+}
+
+func validID(s string) bool {
+	id, err := uuid.Parse(s)
+	return err == nil && id.Version() == 7 && id.Variant() == uuid.RFC4122 && id.String() == s
+}
+
+func splitSource(s string) (desk, reader string, ok bool) {
+	rest, ok := strings.CutPrefix(s, "/idtap/")
+	if !ok {
+		return "", "", false
+	}
+	return strings.Cut(rest, "/")
+}
+
+func validReader(s string) bool {
+	if s == "" || len(s) > maxReader {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !isReaderByte(c) {
+			return false
+		}
+	}
+	return true
+}
+
+func isReaderByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-'
+}
+
+func validEpoch(s string) bool {
+	if s == "" || len(s) > maxEpoch {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if !isReaderByte(c) || c == '.' {
+			return false
+		}
+	}
+	return true
 }

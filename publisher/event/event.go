@@ -12,6 +12,7 @@ package event
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"idtap/reader/identity"
@@ -25,6 +26,13 @@ const (
 	CancelledType = "idtap.registration.cancelled.v1"
 	StatusType    = "idtap.reader.status.v1"
 )
+
+// registrationTypes are the types that are stored in the stream.
+var registrationTypes = []string{RecordedType, ConfirmedType, CorrectedType, CancelledType}
+
+func known(ceType string) bool {
+	return ceType == StatusType || slices.Contains(registrationTypes, ceType)
+}
 
 // Token is the event token of the subject for a type, e.g. "recorded".
 func Token(ceType string) string {

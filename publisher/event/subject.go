@@ -1,6 +1,20 @@
 package event
 
-import "strings"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrSubject is a subject that idtap does not publish on.
+var ErrSubject = errors.New("not an idtap subject")
+
+const (
+	eventPrefix  = "idtap.v1."
+	statusPrefix = "idtap.status.v1."
+
+	maxDeskID = 40
+)
 
 // Place is where a subject says an event belongs: the desk and the hukou
 // division it is about. Divisions are six digits or "".
@@ -16,25 +30,104 @@ type Place struct {
 //
 // with "_" where a division is unknown or does not apply.
 func Subject(ceType string, p Place) string {
-	return "idtap.v1." + Token(ceType) + "." + DeskTokens(p.DeskDivision, p.DeskID) + "." + divisionTokens(p.HukouDivision)
+	return eventPrefix + Token(ceType) + "." + DeskTokens(p.DeskDivision, p.DeskID) + "." + divisionTokens(p.HukouDivision)
 }
 
 // Filter covers every event of one desk: idtap.v1.*.<desk tokens>.>
 func Filter(deskDivision, deskID string) string {
-	return "idtap.v1.*." + DeskTokens(deskDivision, deskID) + ".>"
+	return eventPrefix + "*." + DeskTokens(deskDivision, deskID) + ".>"
 }
 
 // StatusSubject is where a desk's reader states go (core NATS, not stored).
 func StatusSubject(deskDivision, deskID string) string {
-	return "idtap.status.v1." + DeskTokens(deskDivision, deskID)
+	return statusPrefix + DeskTokens(deskDivision, deskID)
 }
 
 // DeskTokens are the four subject tokens that name a desk, e.g.
 // 41.4101.410105.jinshui-wenhualu-03.
 func DeskTokens(division, id string) string { return divisionTokens(division) + "." + id }
 
+// ShownHukou is how much of a hukou division a subject may show: level is
+// county (all of it), province or none, the values of nats.subject_hukou.
+// Anything else shows nothing.
+func ShownHukou(division, level string) string {
+	switch {
+	case !isDivision(division):
+		return ""
+	case level == "county":
+		return division
+	case level == "province":
+		return division[:2] + "0000"
+	}
+	return ""
+}
+
+// ValidDeskID reports whether a desk id can be a subject token and part of
+// ce-source: [a-z0-9-]{1,40}.
+func ValidDeskID(id string) bool {
+	if id == "" || len(id) > maxDeskID {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseSubject takes a subject of [Subject] or [StatusSubject] apart. A division
+// that is known in part comes back padded with zeros, as GB/T 2260 writes
+// provinces and prefectures.
+func ParseSubject(subject string) (ceType string, p Place, err error) {
+	if rest, ok := strings.CutPrefix(subject, statusPrefix); ok {
+		t := strings.Split(rest, ".")
+		if len(t) != 4 {
+			return "", Place{}, fmt.Errorf("%w: %d tokens after %q, want 4", ErrSubject, len(t), statusPrefix)
+		}
+		if p.DeskDivision, p.DeskID, err = parseDesk(t); err != nil {
+			return "", Place{}, err
+		}
+		return StatusType, p, nil
+	}
+	rest, ok := strings.CutPrefix(subject, eventPrefix)
+	if !ok {
+		return "", Place{}, fmt.Errorf("%w: it begins neither with %q nor with %q", ErrSubject, eventPrefix, statusPrefix)
+	}
+	t := strings.Split(rest, ".")
+	if len(t) != 8 {
+		return "", Place{}, fmt.Errorf("%w: %d tokens after %q, want 8", ErrSubject, len(t), eventPrefix)
+	}
+	for _, known := range registrationTypes {
+		if Token(known) == t[0] {
+			ceType = known
+		}
+	}
+	if ceType == "" {
+		return "", Place{}, fmt.Errorf("%w: unknown event token", ErrSubject)
+	}
+	if p.DeskDivision, p.DeskID, err = parseDesk(t[1:5]); err != nil {
+		return "", Place{}, err
+	}
+	if p.HukouDivision, err = parseDivision(t[5:8]); err != nil {
+		return "", Place{}, fmt.Errorf("%w: hukou division: %v", ErrSubject, err)
+	}
+	return ceType, p, nil
+}
+
+func parseDesk(t []string) (division, id string, err error) {
+	if division, err = parseDivision(t[:3]); err != nil {
+		return "", "", fmt.Errorf("%w: desk division: %v", ErrSubject, err)
+	}
+	if !ValidDeskID(t[3]) {
+		return "", "", fmt.Errorf("%w: desk id: want 1 to %d of a-z, 0-9 and -", ErrSubject, maxDeskID)
+	}
+	return division, t[3], nil
+}
+
+// divisionTokens are a division's province, prefecture and county tokens.
 func divisionTokens(d string) string {
-	if len(d) != 6 {
+	if !isDivision(d) || d[:2] == "00" {
 		return "_._._"
 	}
 	tokens := []string{d[:2], d[:4], d}
@@ -44,4 +137,35 @@ func divisionTokens(d string) string {
 		tokens[2] = "_"
 	}
 	return strings.Join(tokens, ".")
+}
+
+// parseDivision is the inverse of divisionTokens: only what that makes is
+// accepted.
+func parseDivision(t []string) (string, error) {
+	var d string
+	switch {
+	case t[0] == "_":
+	case t[1] == "_":
+		d = t[0] + "0000"
+	case t[2] == "_":
+		d = t[1] + "00"
+	default:
+		d = t[2]
+	}
+	if divisionTokens(d) != strings.Join(t, ".") {
+		return "", errors.New("want codes of 2, 4 and 6 digits of one division, _ where unknown")
+	}
+	return d, nil
+}
+
+func isDivision(d string) bool {
+	if len(d) != 6 {
+		return false
+	}
+	for _, c := range []byte(d) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
