@@ -1,0 +1,60 @@
+# One-word entries. `make run` and `make test` install what they need (Debian
+# packages, as root or through sudo) and say what they install.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+# nopcsc where libpcsclite's headers are missing and cannot be installed; see .ci/install.
+TAGS     = $(shell cat build/tags 2>/dev/null)
+RACE    ?= -race
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: run build test check fuzz bench faults fleet divisions codes cross clean tools-build tools-test
+
+run: build
+	./bin/idtap run --demo
+
+build: tools-build
+	CGO_ENABLED=$$(cat build/cgo) $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/idtap ./cmd/idtap
+
+tools-build:
+	@.ci/install build
+
+tools-test: tools-build
+	@.ci/install test
+
+test: tools-test
+	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test $(RACE) -tags '$(TAGS)' -timeout 14m ./...
+
+check: tools-build
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'not gofmted'; exit 1; }
+	$(GO) vet -tags '$(TAGS)' ./...
+	GOOS=windows CGO_ENABLED=0 $(GO) vet ./...
+	GOARCH=loong64 CGO_ENABLED=0 $(GO) vet ./...
+	$(GO) run $(STATICCHECK) -tags '$(TAGS)' ./...
+	@if $(GO) run $(GOVULNCHECK) -version >/dev/null 2>&1 && out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); then echo 'govulncheck: ok'; \
+	elif echo "$$out" | grep -q 'Vulnerability #'; then echo "$$out"; exit 1; \
+	else echo 'govulncheck: not tested (its database cannot be reached)'; fi
+
+FUZZTIME ?= 60s
+fuzz: tools-build
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -tags '$(TAGS)' -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "== $$p $$f"; $(GO) test -tags '$(TAGS)' -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+bench: tools-test
+	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -run '^$$' -bench . -benchmem ./...
+
+cross:
+	@for t in linux/amd64 linux/arm64 linux/loong64 windows/amd64 windows/arm64; do \
+		out=bin/idtap-$${t%/*}-$${t#*/}; [ $${t%/*} = windows ] && out=$$out.exe; \
+		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/idtap || exit 1; \
+		ls -l $$out | awk '{printf "%-28s %5.1f MB\n", $$9, $$5/1e6}'; \
+	done
+
+clean:
+	rm -rf bin build

@@ -1,0 +1,107 @@
+package publisher
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"idtap/publisher/event"
+)
+
+// field is one field of a registration that a clerk may correct.
+type field struct {
+	get   func(*event.Registration) string
+	set   func(*event.Registration, string)
+	valid func(string) bool
+}
+
+var (
+	isDate     = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`).MatchString
+	isNumber   = regexp.MustCompile(`^([0-9]{17}[0-9X]|[A-Z]{3}[0-9]{12})$`).MatchString
+	isDivision = regexp.MustCompile(`^([1-9][0-9]{5})?$`).MatchString
+	isSex      = regexp.MustCompile(`^[0129]$`).MatchString
+	isEthnic   = regexp.MustCompile(`^[0-9]{2}$`).MatchString
+	isCountry  = regexp.MustCompile(`^[A-Z]{3}$`).MatchString
+)
+
+// fields are what a correction may name, by path in the recorded event's data.
+var fields = map[string]field{
+	"document.number":            text(func(r *event.Registration) *string { return &r.Document.Number }, isNumber),
+	"document.issuing_authority": text(func(r *event.Registration) *string { return &r.Document.IssuingAuthority }, isText(60)),
+	"document.valid_from":        text(func(r *event.Registration) *string { return &r.Document.ValidFrom }, isDate),
+	"document.valid_to":          text(func(r *event.Registration) *string { return &r.Document.ValidTo.Date }, isDate),
+	"person.name":                text(func(r *event.Registration) *string { return &r.Person.Name }, isText(50)),
+	"person.name_en":             text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)),
+	"person.nationality":         text(func(r *event.Registration) *string { return &r.Person.Nationality }, isCountry),
+	"person.birth_date":          text(func(r *event.Registration) *string { return &r.Person.BirthDate }, isDate),
+	"person.sex":                 coded(func(r *event.Registration) **event.Code { return &r.Person.Sex }, isSex),
+	"person.ethnic":              coded(func(r *event.Registration) **event.Code { return &r.Person.Ethnic }, isEthnic),
+	"hukou.address":              text(func(r *event.Registration) *string { return &hukou(r).Address }, isText(100)),
+	"hukou.division":             text(func(r *event.Registration) *string { return &hukou(r).Division }, isDivision),
+	"residence.card_address":     text(func(r *event.Registration) *string { return &r.Residence.CardAddress }, isText(100)),
+}
+
+func text(at func(*event.Registration) *string, valid func(string) bool) field {
+	return field{
+		get:   func(r *event.Registration) string { return *at(r) },
+		set:   func(r *event.Registration, v string) { *at(r) = v },
+		valid: valid,
+	}
+}
+
+func coded(at func(*event.Registration) **event.Code, valid func(string) bool) field {
+	return field{
+		get: func(r *event.Registration) string {
+			if c := *at(r); c != nil {
+				return c.Code
+			}
+			return ""
+		},
+		set:   func(r *event.Registration, v string) { *at(r) = &event.Code{Code: v} },
+		valid: valid,
+	}
+}
+
+func hukou(r *event.Registration) *event.Hukou {
+	if r.Hukou == nil {
+		return &event.Hukou{}
+	}
+	return r.Hukou
+}
+
+// isText accepts 1 to max characters, spaces inside only, nothing unprintable.
+func isText(max int) func(string) bool {
+	return func(s string) bool {
+		return utf8.ValidString(s) && s == strings.TrimSpace(s) && s != "" && utf8.RuneCountInString(s) <= max &&
+			!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
+	}
+}
+
+// correct checks changes against the record and fills in their old values.
+func (r recorded) correct(changes []event.FieldChange) ([]event.FieldChange, error) {
+	if len(changes) == 0 || len(changes) > len(fields) {
+		return nil, fmt.Errorf("%w: name at least one field", ErrField)
+	}
+	seen := map[string]bool{}
+	checked := make([]event.FieldChange, 0, len(changes))
+	for _, c := range changes {
+		f, ok := fields[c.Field]
+		switch {
+		case !ok, strings.HasPrefix(c.Field, "hukou.") && r.data.Hukou == nil:
+			return nil, fmt.Errorf("%w: the record has no field %q", ErrField, c.Field)
+		case seen[c.Field]:
+			return nil, fmt.Errorf("%w: %s is named twice", ErrField, c.Field)
+		case !f.valid(c.New):
+			return nil, fmt.Errorf("%w: the new value of %s is not in its form", ErrField, c.Field)
+		}
+		seen[c.Field] = true
+		old := f.get(&r.data)
+		if old == c.New {
+			return nil, fmt.Errorf("%w: %s is so already", ErrField, c.Field)
+		}
+		checked = append(checked, event.FieldChange{Field: c.Field, Old: old, New: c.New})
+	}
+	return checked, nil
+}
