@@ -25,7 +25,9 @@ import (
 type Transport interface {
 	// Write sends a whole frame or returns an error.
 	Write(ctx context.Context, frame []byte) error
-	// Read blocks until at least one byte, the context's end, or ErrGone.
+	// Read blocks until at least one byte, the context's end, or ErrGone. Bytes
+	// that have arrived come first, whether the context has ended or not: so
+	// an owner empties a line without waiting.
 	Read(ctx context.Context, buf []byte) (int, error)
 	// Close frees the port. A blocked Read or Write returns.
 	Close() error

@@ -1,0 +1,110 @@
+package sam
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"idtap/driver"
+)
+
+// Sizes of what a card carries. The inner length fields must say exactly these;
+// a fingerprint block has none, one or two records.
+const (
+	textSize        = 256
+	photoSize       = 1024
+	fingerprintSize = 512
+	addressSize     = 70
+	maxAddresses    = 4
+	idSize          = 16
+	managementSize  = 28
+)
+
+// errLayout says that an answer is not laid out as its inner lengths say.
+var errLayout = errors.New("the answer's length is not what its inner lengths say")
+
+// ParseCard lays out the data of a read answer: text and photo as 30 01 gives
+// them, and also the 30 10 form, whose fingerprints it overwrites in data and
+// does not keep.
+//
+//	30 01   text length | photo length                      | text | photo
+//	30 10   text length | photo length | fingerprint length | text | photo | fingerprints
+//
+// Lengths are big-endian, 2 bytes each. Which form it is follows from the
+// lengths alone: whole frames of 1295, 1297, 1809 or 2321 bytes, or 1024 less
+// where a module gives no photo [QWM, EVINT, EAST533, YINAN].
+func ParseCard(data []byte) (driver.RawCard, error) {
+	var c driver.RawCard
+	if len(data) < 6 {
+		return c, errLayout
+	}
+	text := int(binary.BigEndian.Uint16(data))
+	photo := int(binary.BigEndian.Uint16(data[2:]))
+	finger := int(binary.BigEndian.Uint16(data[4:]))
+	if text != textSize || photo != photoSize && photo != 0 {
+		return c, errLayout
+	}
+	switch body := text + photo; len(data) {
+	case 4 + body:
+		data = data[4:]
+	case 6 + body + finger:
+		if finger > 2*fingerprintSize || finger%fingerprintSize != 0 {
+			return c, errLayout
+		}
+		clear(data[6+body:])
+		data = data[6 : 6+body]
+	default:
+		return c, errLayout
+	}
+	copy(c.Text[:], data)
+	if photo > 0 {
+		c.Photo = append([]byte(nil), data[text:]...)
+	}
+	return c, nil
+}
+
+// parseAddresses splits the data of a 30 03 answer into its records, oldest
+// first, and leaves blank ones out: the card's file has four slots, some hosts
+// get all of them [SDTC, WIKI].
+func parseAddresses(data []byte) [][addressSize]byte {
+	var list [][addressSize]byte
+	for ; len(data) >= addressSize; data = data[addressSize:] {
+		if record := [addressSize]byte(data); !blank(record) {
+			list = append(list, record)
+		}
+	}
+	return list
+}
+
+// blank reports whether a record is padding only: UTF-16LE spaces, or zeros.
+func blank(record [addressSize]byte) bool {
+	for i := 0; i < addressSize; i += 2 {
+		if u := binary.LittleEndian.Uint16(record[i:]); u != ' ' && u != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// ID is a module's own number as command 12 FF gives it.
+type ID [idSize]byte
+
+// String prints the number as the module's makers do: two, two, eight, ten and
+// ten decimal digits, from little-endian unsigned fields [SDTC, YINAN]. Programs
+// that print nine digits or negative numbers are wrong.
+func (id ID) String() string {
+	le := binary.LittleEndian
+	return fmt.Sprintf("%02d.%02d-%08d-%010d-%010d", le.Uint16(id[0:]), le.Uint16(id[2:]),
+		le.Uint32(id[4:]), le.Uint32(id[8:]), le.Uint32(id[12:]))
+}
+
+// Management is the card's management block (30 05), opaque. It identifies a
+// card for life, so it is personal data and prints masked.
+type Management [managementSize]byte
+
+// Format implements fmt.Formatter so that no verb prints the block.
+func (Management) Format(f fmt.State, _ rune) { io.WriteString(f, "sam.Management(masked)") }
+
+// MarshalJSON keeps the block out of structured logs.
+func (Management) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }

@@ -1,0 +1,257 @@
+package sam
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"idtap/driver"
+)
+
+// Time a module takes beside the bytes on the wire. Nobody has published
+// measurements; these lie within what hosts allow [SDTC, YINAN, HEV,
+// ROUTON].
+const (
+	waitStatus  = 500 * time.Millisecond
+	waitProbe   = 300 * time.Millisecond
+	waitFind    = 500 * time.Millisecond
+	waitSelect  = 800 * time.Millisecond
+	waitRead    = 3 * time.Second
+	waitAddress = 1500 * time.Millisecond
+	waitWrite   = time.Second
+)
+
+const (
+	// gapBytes is the inter-byte time in bytes, where that is more than
+	// Options.Gap.
+	gapBytes = 30
+	// slowest is the rate that is allowed for when none is known.
+	slowest = 9600
+	// drainLimit bounds what is thrown away before a command: a line that
+	// babbles without end must not hold the caller.
+	drainLimit = 64 << 10
+	// floodLimit is more than any foreign message: rejected bytes beyond it
+	// were the answer itself with a damaged head.
+	floodLimit = 512
+)
+
+// command is one exchange with the module: what is sent and which answers can
+// belong to it.
+type command struct {
+	code  Code
+	op    string
+	wait  time.Duration           // the module's own time
+	most  int                     // bytes in the largest answer, whole frame
+	shape func(Status, int) bool  // status and number of data bytes of a success
+	check func(data []byte) error // what a success must satisfy besides; may be nil
+}
+
+var (
+	cmdReset      = command{code: CmdReset, op: "reset", wait: waitStatus, most: 11, shape: success(0)}
+	cmdSelfTest   = command{code: CmdSelfTest, op: "self-test", wait: waitStatus, most: 11, shape: success(0)}
+	cmdMaxRF      = command{code: CmdMaxRF, op: "set RF length", wait: waitStatus, most: 11, shape: success(0)}
+	cmdSAMID      = command{code: CmdSAMID, op: "read SAM id", wait: waitStatus, most: 27, shape: success(idSize)}
+	cmdFind       = command{code: CmdFind, op: "find", wait: waitFind, most: 15, shape: found}
+	cmdSelect     = command{code: CmdSelect, op: "select", wait: waitSelect, most: 19, shape: success(8)}
+	cmdText       = command{code: CmdReadText, op: "read text", wait: waitRead, most: 2321, shape: anyData, check: isCard}
+	cmdAddress    = command{code: CmdReadAddress, op: "read address", wait: waitAddress, most: 291, shape: addresses}
+	cmdManagement = command{code: CmdReadManagement, op: "read management block", wait: waitAddress, most: 39, shape: success(managementSize)}
+	// cmdProbe asks whether anything speaks SAM at all: any frame will do.
+	cmdProbe = command{code: CmdSelfTest, op: "detect baud rate", wait: waitProbe, most: 27}
+)
+
+func success(n int) func(Status, int) bool {
+	return func(s Status, data int) bool { return s.SW3 == OK && data == n }
+}
+
+func found(s Status, data int) bool   { return s.SW3 == CardFound && data == 4 }
+func anyData(s Status, data int) bool { return s.SW3 == OK && data > 0 }
+
+func addresses(s Status, data int) bool {
+	return s.SW3 == NoSuchItem && data == 0 ||
+		s.SW3 == OK && data > 0 && data%addressSize == 0 && data <= maxAddresses*addressSize
+}
+
+func isCard(data []byte) error {
+	_, err := ParseCard(data)
+	return err
+}
+
+// fits reports whether a frame can be the answer to the command. Successes must
+// have the command's own shape, so that a late answer to an earlier command is
+// not taken for this one's; failures carry a status alone.
+func (c command) fits(b Body) bool {
+	if c.shape == nil {
+		return true
+	}
+	s, data := b.Status(), b.Data()
+	if c.shape(s, len(data)) {
+		return c.check == nil || c.check(data) == nil
+	}
+	switch s.SW3 {
+	case OK, CardFound, NoSuchItem:
+		return false
+	}
+	return len(data) == 0
+}
+
+// wireTime is how long n bytes take, 10 bits each (8N1).
+func wireTime(n, baud int) time.Duration {
+	if baud <= 0 {
+		baud = slowest
+	}
+	return time.Duration(n) * 10 * time.Second / time.Duration(baud)
+}
+
+// Reasons beside an error's sentinel.
+var (
+	errDamaged = errors.New("the answer came damaged")
+	errForeign = errors.New("what came is no answer to the command")
+)
+
+// ended is a context that is over: a Read under it takes what is there.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// exchange sends a command and waits for its answer. The Body holds until the
+// next exchange.
+//
+// It ends on the first frame that fits; on silence after a damaged frame
+// (driver.ErrProtocol, so that the caller can repeat at once); on the command's
+// deadline (driver.ErrTimeout, or ErrProtocol if bytes came that are no
+// answer); or with the context.
+func (c *Client) exchange(ctx context.Context, cmd command, data ...byte) (Body, error) {
+	defer c.count()
+	if err := c.drain(); err != nil {
+		return nil, c.failed(ctx, cmd.op, err)
+	}
+	c.rejected = 0
+	before := c.sniffer.Stats()
+	frame := cmd.code.Frame(data...)
+	write, cancel := clockwork.WithTimeout(ctx, c.o.Clock, waitWrite+wireTime(len(frame), c.o.Baud))
+	err := c.t.Write(write, frame)
+	cancel()
+	if err != nil {
+		c.unsettled = true
+		return nil, c.failed(ctx, cmd.op, err)
+	}
+
+	answer, cancel := clockwork.WithTimeout(ctx, c.o.Clock, cmd.wait+wireTime(len(frame)+cmd.most, c.o.Baud))
+	defer cancel()
+	for silent := false; ; {
+		if b := c.next(cmd); b != nil {
+			if cmd.code == CmdSelfTest {
+				c.unsettled = false
+			}
+			return b, nil
+		}
+		now := c.sniffer.Stats()
+		foreign := c.rejected + int(now.Skipped-before.Skipped)
+		damaged := now.damaged() != before.damaged() || foreign > floodLimit
+		switch {
+		case ctx.Err() != nil:
+			err = c.failed(ctx, cmd.op, ctx.Err())
+		case silent && !c.sniffer.Pending(), answer.Err() != nil && damaged:
+			err = c.error(cmd.op, driver.ErrProtocol, errDamaged)
+		case answer.Err() != nil && (foreign > 0 || c.sniffer.Pending()):
+			err = c.error(cmd.op, driver.ErrProtocol, errForeign)
+		case answer.Err() != nil:
+			err = c.error(cmd.op, driver.ErrTimeout, nil)
+		default:
+			silent, err = c.receive(ctx, cmd.op, answer, damaged)
+		}
+		if err != nil {
+			c.unsettled = true
+			return nil, err
+		}
+	}
+}
+
+// next is the next frame that can be the answer to cmd, or nil.
+func (c *Client) next(cmd command) Body {
+	for {
+		b, ok := c.sniffer.Next()
+		if !ok || cmd.fits(b) {
+			return b
+		}
+		c.misfits++
+		c.rejected += overhead + len(b) + 1
+	}
+}
+
+// receive waits for bytes until the answer's deadline. Once a frame has begun,
+// or came damaged, it waits no longer than the inter-byte time and then reports
+// silence.
+func (c *Client) receive(ctx context.Context, op string, answer context.Context, damaged bool) (silent bool, err error) {
+	wait := answer
+	if damaged || c.sniffer.Pending() {
+		var cancel context.CancelFunc
+		wait, cancel = clockwork.WithTimeout(answer, c.o.Clock, max(c.o.Gap, wireTime(gapBytes, c.o.Baud)))
+		defer cancel()
+	}
+	n, err := c.t.Read(wait, c.buf[:])
+	c.sniffer.Write(c.buf[:n])
+	switch {
+	case n > 0 || err == nil:
+		return false, nil
+	case wait.Err() == nil:
+		return false, c.failed(ctx, op, err)
+	case answer.Err() == nil:
+		c.sniffer.Silence()
+		return true, nil
+	}
+	return false, nil
+}
+
+// drain throws away what arrived unasked, frames included: answers to commands
+// that were given up, other protocols on the line. A frame that is half here
+// stays, its rest is on the way.
+func (c *Client) drain() error {
+	for n := 0; n < drainLimit; {
+		for {
+			if _, ok := c.sniffer.Next(); !ok {
+				break
+			}
+			c.misfits++
+		}
+		got, err := c.t.Read(ended, c.buf[:])
+		if got == 0 {
+			if err == nil || errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		}
+		c.sniffer.Write(c.buf[:got])
+		n += got
+	}
+	return nil
+}
+
+// error is a failure without a status.
+func (c *Client) error(op string, kind, cause error) error {
+	return &driver.Error{Op: op, Reader: c.o.Name, Err: kind, Cause: cause}
+}
+
+// refused is a failure that the module reported.
+func (c *Client) refused(op string, s Status) error {
+	return &driver.Error{Op: op, Reader: c.o.Name, Status: []byte{s.SW1, s.SW2, s.SW3}, Err: s.Meaning().Err, Cause: s}
+}
+
+// failed is a failure of the transport, or the caller's context.
+func (c *Client) failed(ctx context.Context, op string, err error) error {
+	var known *driver.Error
+	switch {
+	case ctx.Err() != nil:
+		return c.error(op, ctx.Err(), nil)
+	case errors.Is(err, context.DeadlineExceeded):
+		return c.error(op, driver.ErrTimeout, nil)
+	case errors.As(err, &known):
+		return c.error(op, known.Err, known.Cause)
+	}
+	return c.error(op, driver.ErrGone, err)
+}
