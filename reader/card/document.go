@@ -1,17 +1,18 @@
 // Package card turns the 256-byte text block of a chip into a typed Document.
 //
-// There are four layouts, chosen by the type mark at bytes 248-249 before any
-// field is read: space = resident ID card, J = residence permit for Hong Kong,
-// Macao and Taiwan residents, I and Y = foreign permanent resident ID card of
-// 2017 and 2023. An unknown mark is KindUnknown, never a guess. Fields keep
-// their raw UTF-16 code units: deciding what they mean is package identity's.
+// The block is 128 code units of UTF-16LE, fields padded at the right with
+// U+0020 [QWM, WIKI]. There are four layouts, chosen by the type mark at bytes
+// 248-249 before any field is read: space = resident ID card, J = residence
+// permit for Hong Kong, Macao and Taiwan residents, I and Y = foreign permanent
+// resident ID card of 2017 and 2023 [READINFO, YZF, THPR, DK]. An unknown mark
+// is Unknown, never a guess: software that fell back to the resident layout
+// showed the renewal count of a 2023 card as an ethnic group. Fields keep their
+// raw code units: deciding what they mean is package identity's.
 package card
 
 import (
 	"fmt"
 	"io"
-
-	"idtap/driver"
 )
 
 // Kind is the kind of document, as published in events.
@@ -41,7 +42,7 @@ type Document struct {
 	Mark uint16 // the type mark itself
 
 	Name      Text // Chinese name, 15 units
-	NameEn    Text // English name: I 60 units, Y 35+11 joined
+	NameEn    Text // English name: I 60 units, Y 35+11 joined as they stand
 	Sex       Text // GB/T 2261.1
 	Ethnic    Text // GB/T 3304, resident only
 	Birth     Text // YYYYMMDD
@@ -73,10 +74,3 @@ func (d Document) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "card.Document(%s
 
 // MarshalJSON keeps a document out of structured logs.
 func (d Document) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }
-
-// Parse lays a raw card out by its type mark. It never fails: a block with an
-// unknown mark is a Document of KindUnknown without fields, and what is wrong
-// with a field is identity's to find.
-func Parse(raw driver.RawCard) Document {
-	return Document{Kind: Unknown, raw: raw.Text, Photo: raw.Photo}
-}

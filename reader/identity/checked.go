@@ -176,16 +176,7 @@ type Options struct {
 	DeskDivision string    // six digits or ""
 	Groups       []Group
 	// ClockFloor is a moment that certainly lies in the past (the build date):
-	// a clock before it, or before the card's own start date, is not trusted.
+	// a clock before it makes no finding, age or validity; a birth date in the
+	// future is an error only if the card's own start date is not.
 	ClockFloor time.Time
 }
-
-// Check normalises and validates a document. It never fails and never panics:
-// whatever the chip carries becomes fields plus findings.
-func Check(doc card.Document, o Options) Checked {
-	return Checked{Kind: doc.Kind, Age: -1, Findings: []Finding{}}
-}
-
-// Suspect reports whether any finding is one that damage on the line could
-// cause, so that the card is worth reading a second time.
-func (c Checked) Suspect() bool { return false }

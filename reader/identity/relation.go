@@ -1,0 +1,55 @@
+package identity
+
+import (
+	"idtap/reader/card"
+	"idtap/reader/identity/division"
+)
+
+// hukou reads the household addresses and resolves the newest one. Appended
+// addresses are changed hukou addresses, blank slots are none.
+func (c *checker) hukou(doc card.Document) {
+	c.PrintedAddress = c.address(doc.Address, fieldPrinted)
+	c.HukouAddress = c.PrintedAddress
+	for _, t := range doc.Appended {
+		if a := c.address(t, fieldAppended); a != "" {
+			c.Appended = append(c.Appended, a)
+			c.HukouAddress = a
+		}
+	}
+	r := division.Resolve(c.HukouAddress)
+	c.Division, c.Path = r.Code, r.Path
+	switch {
+	case r.Code == "":
+		c.Confidence = None
+	case r.County:
+		c.Confidence = Full
+	default:
+		c.Confidence = Partial
+	}
+	if c.Confidence != Full {
+		c.add(CodeAddressUnresolved, fieldHukou, "")
+	}
+}
+
+// relate compares the hukou division with the desk's as the census of 2020
+// does (bulletin no. 7): who moves between districts of one city is no migrant.
+// Retired codes count as their successors.
+func relate(kind card.Kind, hukou, desk string) Relation {
+	switch kind {
+	case card.HMTPermit:
+		return HMT
+	case card.ForeignPR2017, card.ForeignPR2023:
+		return Foreign
+	}
+	if hukou == "" || len(desk) != 6 {
+		return UnknownRelation
+	}
+	hukou, desk = division.Current(hukou), division.Current(desk)
+	switch {
+	case hukou[:2] != desk[:2]:
+		return OtherProvince
+	case hukou == desk && hukou[4:] != "00":
+		return SameCounty
+	}
+	return UnknownRelation
+}

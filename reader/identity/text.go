@@ -1,0 +1,162 @@
+package identity
+
+import (
+	"encoding/hex"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"idtap/reader/card"
+)
+
+// traits are what was noticed while a field was decoded.
+type traits uint16
+
+const (
+	hasSurrogate   traits = 1 << iota // half of a surrogate pair alone
+	hasUndecodable                    // non-characters and controls: no text carries them
+	hasMapped                         // private-use code points with a known meaning
+	hasPrivate                        // private-use code points without
+	hasDot                            // a middle dot other than U+00B7
+	hasInnerSpace
+	hasUnusual // characters that the field does not normally hold
+)
+
+// textLimit is the longest field, the English name of 60 units, in UTF-8 bytes.
+const textLimit = 60 * 4
+
+// decodeText turns a field into text: padding trimmed at both ends, surrogate
+// pairs joined, known private-use code points mapped, what cannot be text
+// replaced by U+FFFD. Nothing is composed, folded or converted. usual tells the
+// characters expected in the field.
+func decodeText(t card.Text, usual func(rune) bool) (string, traits) {
+	var seen traits
+	var buf [textLimit]byte
+	out := buf[:0]
+	t = t.Trim()
+	for i := 0; i < len(t); i++ {
+		r := rune(t[i])
+		switch {
+		case utf16.IsSurrogate(r):
+			pair := unicode.ReplacementChar
+			if i+1 < len(t) {
+				pair = utf16.DecodeRune(r, rune(t[i+1]))
+			}
+			if pair == unicode.ReplacementChar {
+				seen |= hasSurrogate
+				out = utf8.AppendRune(out, unicode.ReplacementChar)
+				continue
+			}
+			i++
+			r = pair
+		case r == ' ' || r == 0x3000:
+			seen |= hasInnerSpace
+		}
+		switch mapped, known := mapPrivateUse(r); {
+		case known:
+			seen |= hasMapped
+			r = mapped
+		case isPrivateUse(r):
+			seen |= hasPrivate
+		case isUndecodable(r):
+			seen |= hasUndecodable
+			r = unicode.ReplacementChar
+		case !usual(r):
+			seen |= hasUnusual
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return string(out), seen
+}
+
+// isUndecodable reports non-characters and controls. Go's UTF-16 decoders let
+// them through.
+func isUndecodable(r rune) bool {
+	return r < 0x20 || 0x7F <= r && r < 0xA0 || r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF
+}
+
+func isHan(r rune) bool {
+	return 0x4E00 <= r && r <= 0x9FFF || r > 0x2E7F && unicode.Is(unicode.Han, r)
+}
+
+// usualInName: Han, the dot of many minorities' names, and Latin for the
+// naturalised.
+func usualInName(r rune) bool {
+	return isHan(r) || isNameDot(r) || r == '·' || r == ' ' || r == 0x3000 || r == '-' || r == '\'' ||
+		r < 0x250 && unicode.IsLetter(r) || 0xFF21 <= r && r <= 0xFF5A
+}
+
+// usualInText is for addresses and authorities: Han, ASCII, full-width forms,
+// CJK and general punctuation, numerals and letters in circles.
+func usualInText(r rune) bool {
+	switch {
+	case r < 0x7F, isHan(r), r == '·', r == '×':
+		return true
+	}
+	return 0x2010 <= r && r <= 0x2027 || 0x2100 <= r && r <= 0x22FF || 0x2460 <= r && r <= 0x24FF ||
+		0x3000 <= r && r <= 0x303F || 0xFF01 <= r && r <= 0xFF5E || r == 0x30FB || r == 0xFF65
+}
+
+// isNameDot reports the characters typed for the middle dot of a name.
+func isNameDot(r rune) bool {
+	switch r {
+	case 0x2022, 0x30FB, 0xFF65, 0x2027, 0x2219, 0x22C5, 0x0387, 0xFF0E, 0x002E, 0x3002, 0x2024, 0x25CF:
+		return true
+	}
+	return false
+}
+
+// unifyDots makes every middle dot between two Han characters U+00B7, the
+// separator that the rule of 2016 (no. 33) prescribes.
+func unifyDots(s string) (string, bool) {
+	if strings.IndexFunc(s, isNameDot) < 0 {
+		return s, false
+	}
+	runes := []rune(s)
+	changed := false
+	for i := 1; i+1 < len(runes); i++ {
+		if isNameDot(runes[i]) && isNameHan(runes[i-1]) && isNameHan(runes[i+1]) {
+			runes[i] = '·'
+			changed = true
+		}
+	}
+	return string(runes), changed
+}
+
+// isNameHan counts an unmapped private-use code point as the Han character that
+// it certainly is in a name.
+func isNameHan(r rune) bool { return isHan(r) || isPrivateUse(r) }
+
+// collapseSpaces makes one space of several: an English name's two parts are
+// padded before they are joined.
+func collapseSpaces(s string) string {
+	if !strings.Contains(s, "  ") {
+		return s
+	}
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// rawUnits prints code units in hex, padding trimmed.
+func rawUnits(t card.Text) string {
+	t = t.Trim()
+	b := make([]byte, 0, 2*len(t))
+	for _, u := range t {
+		b = append(b, byte(u>>8), byte(u))
+	}
+	return strings.ToUpper(hex.EncodeToString(b))
+}
+
+// MatchKey is a name reduced for searching: NFKC, upper case, without dots and
+// spaces. It is never published as the name: NFKC rewrites characters that are
+// in people's names.
+func MatchKey(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '·' || isNameDot(r) || unicode.IsSpace(r) {
+			return -1
+		}
+		return unicode.ToUpper(r)
+	}, norm.NFKC.String(name))
+}
