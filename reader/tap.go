@@ -1,5 +1,20 @@
 // Package reader runs one reading loop per device: find, select, read, hold
 // until removal, reconnect for ever. It yields one [Tap] per card placed.
+//
+//	opening -> starting -> ready -> found -> reading -> held -> (lifted) -> ready
+//	                         ^                  |
+//	                         |                  +-> place_again, unreadable, not_id_card -> (lifted)
+//	                         +-- away, busy, denied, faulty, stuck <- any of these
+//
+// Firmware differs in what it does with a card that stays on the reader
+// (docs/sam-protocol.md section 6): some find it again, some do not until it was
+// lifted, some refuse to read it twice. So a card is never told from another by
+// what find answers, only by what was read; and it counts as lifted only after
+// two clear negative answers in a row, never after a damaged one.
+//
+// The frame's XOR byte lets some damage through. What a [Verify] policy asks to
+// be read twice is handed on only when two whole reads of it agree byte for
+// byte. docs/decisions/reading-loop.md says why, docs/noise.md what remains.
 package reader
 
 import (
@@ -48,7 +63,7 @@ const (
 	Faulty     Phase = "faulty"      // module self-test failed or not authorised
 	NoIdentity Phase = "no_identity" // reader without a security module
 	Stuck      Phase = "stuck"       // a command hangs in the reader's driver
-	Stopped    Phase = "stopped"
+	Stopped    Phase = "stopped"     // the loop has ended, or this build has no such driver
 )
 
 // State is a change in what a reader is doing. Nothing in it is personal.
@@ -57,8 +72,8 @@ type State struct {
 	Phase    Phase
 	Since    time.Time
 	Identity driver.Identity // what the reader said of itself, zero if unknown
-	Err      error           // why, for away, denied, busy, faulty, unreadable
-	Retry    time.Duration   // when it will be tried again, if it will
+	Err      error           // why, for every phase that is not as it should be; with held: the sink did not settle the tap
+	Retry    time.Duration   // how soon it is tried again at first, 0 if it is not; later waits may be longer
 	Counts   Counts
 }
 
@@ -74,7 +89,9 @@ type Counts struct {
 // Sink takes what readers produce. Calls for one reader come in order from one
 // goroutine; calls of several readers run at once. State must not block.
 // Tap returns once the tap's fate is settled (accepted, repeat, refused) or the
-// context ends; the reader then holds the card until it is lifted.
+// context ends; the reader then holds the card until it is lifted. After an
+// error nothing is settled (no room on the disk, say): the same tap is offered
+// again for as long as the card lies there, and is gone once it is lifted.
 type Sink interface {
 	Tap(ctx context.Context, t Tap) error
 	State(s State)

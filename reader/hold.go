@@ -1,0 +1,142 @@
+package reader
+
+import (
+	"context"
+	"time"
+
+	"idtap/driver"
+)
+
+const (
+	// negatives is how many clear answers in a row that there is no card make a
+	// removal.
+	negatives = 2
+	// deafPolls is how many damaged presence answers in a row make find the
+	// judge instead: a module may know no presence check.
+	deafPolls = 3
+	// gapTime is how long a hold may go without an answer before the card has
+	// to prove that it is the same: time enough to lift one and place another,
+	// or for the machine to have slept.
+	gapTime = time.Second
+
+	// A tap that the sink did not settle is offered again after 1, 2, 4 s and
+	// then every 5 s while its card lies there.
+	firstOffer = time.Second
+	lastOffer  = 5 * time.Second
+)
+
+// hold waits until the card handed on is lifted. found tells that a card was
+// found again that has to be read to know whether it is the same.
+//
+// The card counts as the same without another read only while clear positive
+// answers follow each other without a gap. A negative or damaged answer, or a
+// gap, leaves room for a swap between two polls: then find decides, and where
+// it finds a card, its bytes do.
+func (r *Reader) hold(ctx context.Context) (found bool, err error) {
+	r.tell(Held, r.last.unsettled, r.last.wait)
+	missed, deaf, doubt := 0, 0, false
+	for {
+		if err := r.sleep(ctx, r.o.Poll); err != nil {
+			return false, err
+		}
+		there, err := r.present(ctx)
+		now := r.clock.Now()
+		doubt = doubt || gap(r.seenAt, now)
+		switch {
+		case lost(err):
+			return false, err
+		case err != nil:
+			doubt = true
+			if deaf++; deaf < deafPolls {
+				continue
+			}
+		case !there:
+			doubt = true
+			if missed++; missed == negatives {
+				return false, nil
+			}
+			continue
+		default:
+			missed, deaf = 0, 0
+			r.seenAt = now
+		}
+		if doubt {
+			found, err := r.look(ctx)
+			switch {
+			case found || lost(err):
+				return found, err
+			case err != nil:
+				continue
+			case deaf > 0:
+				return false, nil
+			}
+			doubt = false
+		}
+		if r.last.offer != nil && !now.Before(r.last.offerAt) {
+			if err := r.handOn(ctx); err != nil {
+				return false, err
+			}
+			r.tell(Held, r.last.unsettled, r.last.wait)
+		}
+	}
+}
+
+// present asks whether the card just read is still there. What the module
+// answers instead of a clear yes is a no; a damaged answer is neither.
+func (r *Reader) present(ctx context.Context) (bool, error) {
+	there, err := ask(ctx, r, driver.Device.Present)
+	if lost(err) || damaged(err) {
+		return false, err
+	}
+	return there && err == nil, nil
+}
+
+// gap reports whether too much time lies between two answers, or cannot be
+// told. Wall clocks are compared: a machine's monotonic clock may stand still
+// while it sleeps.
+func gap(from, to time.Time) bool {
+	passed := to.Round(0).Sub(from.Round(0))
+	return passed < 0 || passed > gapTime
+}
+
+// handOn offers the tap of the card held to the sink. The only errors are the
+// end of the context; what the sink says is kept with the card.
+func (r *Reader) handOn(ctx context.Context) error {
+	h := r.last
+	h.unsettled = r.o.Sink.Tap(ctx, *h.offer)
+	if h.unsettled == nil {
+		r.counts.Taps++
+		h.offer, h.wait = nil, 0
+		return nil
+	}
+	h.wait = min(max(2*h.wait, firstOffer), lastOffer)
+	h.offerAt = r.clock.Now().Add(h.wait)
+	return ctx.Err()
+}
+
+// awaitLift waits until a card that was not handed on is lifted. found tells
+// that a card was found that is to be read: there was room for a swap, or the
+// retry time (0: never) is over.
+func (r *Reader) awaitLift(ctx context.Context, retry time.Duration) (found bool, err error) {
+	began := r.clock.Now()
+	missed, doubt := 0, false
+	for {
+		if err := r.sleep(ctx, r.o.Poll); err != nil {
+			return false, err
+		}
+		found, err := r.find(ctx)
+		switch {
+		case lost(err):
+			return false, err
+		case err != nil:
+			doubt = true
+		case !found:
+			doubt = true
+			if missed++; missed == negatives {
+				return false, nil
+			}
+		case doubt, retry > 0 && r.clock.Since(began) >= retry:
+			return true, nil
+		}
+	}
+}

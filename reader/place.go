@@ -1,0 +1,202 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"idtap/driver"
+	"idtap/reader/card"
+	"idtap/reader/identity"
+)
+
+const (
+	// maxReads is how many whole reads of one card may differ before the card
+	// counts as unreadable.
+	maxReads = 6
+	// maxFailures is how many reads in a row may fail before the clerk is
+	// asked to lift the card and place it again.
+	maxFailures = 6
+	// notIDTries is how often the module must refuse a card as foreign before
+	// it is believed [facts: 32 and 40 after two or three tries].
+	notIDTries = 3
+	// failurePause lies between two attempts to read a card [DKHID].
+	failurePause = 100 * time.Millisecond
+	// findTries is how often an empty find is repeated where a card was: the
+	// first one may fail [SDTC, DELPHI].
+	findTries = 2
+
+	// promptTime is how long the clerk is asked to place the card again, and
+	// how long its reads are kept to be compared.
+	promptTime = time.Minute
+	// tryAgain is how often a card that the clerk was asked to place again, but
+	// that still lies there, is tried: it may have been pushed into place.
+	tryAgain = time.Second
+)
+
+// place reads the card just found, hands it on and waits until it is lifted.
+// again tells that something has lain there since the card before; the answer
+// tells that a card was found again by the time that place is done.
+func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) {
+	foundAt := r.clock.Now()
+	carried := len(r.twins)
+	if !again && r.last == nil {
+		r.tell(Found, nil, 0)
+		r.tell(Reading, nil, 0)
+	}
+	for reads := 1; ; reads++ {
+		raw, err := r.readWhole(ctx, reads == 1)
+		switch {
+		case err == nil:
+		case lost(err):
+			return false, err
+		case errors.Is(err, driver.ErrNotID):
+			r.last, r.prompt = nil, time.Time{}
+			r.tell(NotID, err, 0)
+			return r.awaitLift(ctx, 0)
+		case r.last != nil: // nothing says that it is another card
+			return r.hold(ctx)
+		case reads == 1 && !again && r.clock.Now().Before(r.prompt): // placed again, and not one read
+			return r.giveUp(ctx, Unreadable, err)
+		default:
+			return r.giveUp(ctx, PlaceAgain, err)
+		}
+		now := r.clock.Now()
+		r.counts.Reads++
+		r.line.read()
+		r.seenAt = now
+		sum := digest(raw, false)
+		if r.last != nil && r.last.sum == sum {
+			r.twins.clear()
+			return r.hold(ctx)
+		}
+		r.tell(Reading, nil, 0)
+
+		o := r.o.Identity
+		o.Now = now
+		checked := identity.Check(card.Parse(raw), o)
+		verified := false
+		if r.mustVerify(checked, now) {
+			if verified = r.twins.match(digest(raw, r.o.ComparePhoto)); !verified {
+				if reads > 1 {
+					r.counts.Disagreed++
+					r.line.failed(now)
+				}
+				if reads == maxReads {
+					return r.giveUp(ctx, Unreadable, errUnlike)
+				}
+				continue
+			}
+		}
+		r.twins.clear()
+		r.prompt = time.Time{}
+		if r.last != nil && r.last.sameCard(checked) {
+			// It was handed on with a damaged field before anything spoke
+			// against its line. One card placed is one tap all the same.
+			r.counts.Disagreed++
+			r.line.failed(now)
+			return r.hold(ctx)
+		}
+		r.last = newHandled(sum, checked)
+		r.last.offer = &Tap{
+			Reader: r.o.Name, FoundAt: foundAt, ReadTime: now.Sub(foundAt),
+			Checked: checked, Photo: raw.Photo, Verified: verified, Attempts: carried + reads,
+		}
+		if err := r.handOn(ctx); err != nil {
+			return false, err
+		}
+		return r.hold(ctx)
+	}
+}
+
+// errUnlike is why a card is unreadable that answered every time.
+var errUnlike = errors.New("no two reads of the card were alike")
+
+// mustVerify reports whether one read is not enough to hand a card on.
+func (r *Reader) mustVerify(c identity.Checked, now time.Time) bool {
+	switch r.o.Verify {
+	case VerifyNever:
+		return false
+	case VerifyAlways:
+		return true
+	}
+	return c.Suspect() || c.Worst() == identity.Error || r.line.suspect(now) || len(r.twins) > 0 || r.last != nil
+}
+
+// readWhole makes one whole read. fresh tells that the card was just found;
+// otherwise the first try is a bare second read, which needs no other find.
+// After failures the card is found anew where the module lets it. An error that
+// is not lost is final for this card: it is foreign, left, refuses a second
+// read, or fails every time.
+func (r *Reader) readWhole(ctx context.Context, fresh bool) (driver.RawCard, error) {
+	foreign := 0
+	for failures := 1; ; failures++ {
+		raw, err := ask(ctx, r, driver.Device.Read)
+		if err == nil || lost(err) {
+			return raw, err
+		}
+		if errors.Is(err, driver.ErrNotID) {
+			if foreign++; foreign == notIDTries {
+				return raw, err
+			}
+		}
+		if failures == maxFailures {
+			return raw, err
+		}
+		if err := r.sleep(ctx, failurePause); err != nil {
+			return raw, err
+		}
+		if fresh {
+			fresh = false
+			continue
+		}
+		fresh, err = r.findAgain(ctx, err)
+		if err != nil {
+			return raw, err
+		}
+	}
+}
+
+// findAgain finds a card anew after a read failed with cause. Where the find
+// is empty, a read that was damaged on the line may still be repeated bare; one
+// that the module refused may not, and the cause is the answer.
+func (r *Reader) findAgain(ctx context.Context, cause error) (found bool, err error) {
+	found, err = r.look(ctx)
+	switch {
+	case lost(err):
+		return false, err
+	case found || err != nil || damaged(cause):
+		return found, nil
+	}
+	return false, cause
+}
+
+// look finds a card where one lay: an empty find is repeated.
+func (r *Reader) look(ctx context.Context) (found bool, err error) {
+	for range findTries {
+		if found, err = r.find(ctx); found || err != nil {
+			break
+		}
+	}
+	return found, err
+}
+
+// find asks for a card. No card is no error.
+func (r *Reader) find(ctx context.Context) (bool, error) {
+	found, err := ask(ctx, r, driver.Device.Find)
+	if errors.Is(err, driver.ErrNoCard) {
+		return false, nil
+	}
+	return found && err == nil, err
+}
+
+// giveUp asks the clerk to act and waits for it.
+func (r *Reader) giveUp(ctx context.Context, p Phase, because error) (found bool, err error) {
+	r.prompt = r.clock.Now().Add(promptTime)
+	retry := time.Duration(0)
+	if p == PlaceAgain {
+		retry = tryAgain
+	}
+	r.tell(p, because, retry)
+	return r.awaitLift(ctx, retry)
+}
