@@ -11,8 +11,8 @@
 //	Faults   what the line does to its answers
 //
 // A [Transport] joins a Module to a client in the same process; [Module.Serve],
-// [ServePTY] and [ServeTCP] join it to any other program. [Record] and [Playback]
-// turn what passed on a real line into a test. docs/simulator.md documents the
+// [PTYServer] and [TCPServer] join it to any other program. [TraceWriter] and
+// [Playback] turn what passed on a real line into a test. docs/simulator.md documents the
 // file formats.
 //
 // The layouts of the 256-byte text block are encoded here on their own, without
