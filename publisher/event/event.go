@@ -10,6 +10,7 @@
 package event
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -106,7 +107,7 @@ func (v ValidTo) MarshalJSON() ([]byte, error) {
 	if v.Null {
 		return []byte("null"), nil
 	}
-	return []byte(`"` + v.Date + `"`), nil
+	return json.Marshal(v.Date)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -115,11 +116,8 @@ func (v *ValidTo) UnmarshalJSON(b []byte) error {
 		*v = ValidTo{Null: true}
 		return nil
 	}
-	if len(b) < 2 || b[0] != '"' {
-		return fmt.Errorf("valid_to: want a string or null")
-	}
-	*v = ValidTo{Date: string(b[1 : len(b)-1])}
-	return nil
+	*v = ValidTo{}
+	return json.Unmarshal(b, &v.Date)
 }
 
 // Code is a coded value with its Chinese label.
@@ -212,25 +210,32 @@ type Operator struct {
 	Authenticated bool   `json:"authenticated"`
 }
 
-// Confirmed is the data of a confirmed event.
+// Confirmed is the data of a confirmed event. HukouDivisions of a follow-up are
+// the hukou divisions that the record had and, where a correction moves it, has
+// now: the keys limited to either get the event, whatever the subject shows.
 type Confirmed struct {
-	Refers   string   `json:"refers"` // id of the recorded event
-	Test     bool     `json:"test"`
-	Desk     Desk     `json:"desk"`
-	Operator Operator `json:"operator"`
-	At       Time     `json:"at"`
+	Refers         string   `json:"refers"` // id of the recorded event, a UUIDv7
+	Test           bool     `json:"test"`
+	Desk           Desk     `json:"desk"`
+	HukouDivisions []string `json:"hukou_divisions,omitempty"`
+	Operator       Operator `json:"operator"`
+	At             Time     `json:"at"`
 }
 
 // Corrected is the data of a corrected event.
 type Corrected struct {
-	Refers   string        `json:"refers"`
-	Test     bool          `json:"test"`
-	Desk     Desk          `json:"desk"`
-	Operator Operator      `json:"operator"`
-	At       Time          `json:"at"`
-	Reason   string        `json:"reason"`
-	Changes  []FieldChange `json:"changes"`
+	Refers         string        `json:"refers"`
+	Test           bool          `json:"test"`
+	Desk           Desk          `json:"desk"`
+	HukouDivisions []string      `json:"hukou_divisions,omitempty"`
+	Operator       Operator      `json:"operator"`
+	At             Time          `json:"at"`
+	Reason         string        `json:"reason"`
+	Changes        []FieldChange `json:"changes"`
 }
+
+// Format implements fmt.Formatter so that no verb prints a correction.
+func (Corrected) Format(f fmt.State, _ rune) { io.WriteString(f, "event.Corrected(masked)") }
 
 // FieldChange is one field of a recorded event, by path in its data.
 type FieldChange struct {
@@ -239,13 +244,19 @@ type FieldChange struct {
 	New   string `json:"new"`
 }
 
+// Format implements fmt.Formatter so that no verb prints a field's values.
+func (c FieldChange) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "event.FieldChange(%s, masked)", c.Field)
+}
+
 // Cancelled is the data of a cancelled event.
 type Cancelled struct {
-	Refers   string   `json:"refers"`
-	Test     bool     `json:"test"`
-	Desk     Desk     `json:"desk"`
-	Operator Operator `json:"operator"`
-	At       Time     `json:"at"`
-	Reason   string   `json:"reason"` // wrong_person, test_tap, withdrawal, discarded
-	Note     string   `json:"note,omitempty"`
+	Refers         string   `json:"refers"`
+	Test           bool     `json:"test"`
+	Desk           Desk     `json:"desk"`
+	HukouDivisions []string `json:"hukou_divisions,omitempty"`
+	Operator       Operator `json:"operator"`
+	At             Time     `json:"at"`
+	Reason         string   `json:"reason"` // wrong_person, test_tap, withdrawal, discarded
+	Note           string   `json:"note,omitempty"`
 }

@@ -44,7 +44,7 @@ const (
 // Recipient is a key and the events it gets.
 type Recipient struct {
 	Key   PublicKey
-	Hukou string // division prefix, 2, 4 or 6 digits: only events about that place; "" means every event
+	Hukou string // division prefix of 2 to 6 digits: only events about that place; "" means every event
 }
 
 // CheckRecipients says what is wrong with a list of recipients: too many, a key
@@ -62,8 +62,8 @@ func CheckRecipients(recipients []Recipient) error {
 			return fmt.Errorf("%w: key %q stands twice", ErrRecipients, r.Key.id)
 		}
 		seen[r.Key.id] = true
-		if n := len(r.Hukou); n != 0 && (n != 2 && n != 4 && n != 6 || !isDivision((r.Hukou + "0000")[:6])) {
-			return fmt.Errorf("%w: hukou of key %q: want 2, 4 or 6 digits", ErrRecipients, r.Key.id)
+		if n := len(r.Hukou); n != 0 && (n < 2 || n > 6 || !isDivision((r.Hukou + "0000")[:6])) {
+			return fmt.Errorf("%w: hukou of key %q: want 2 to 6 digits of a division", ErrRecipients, r.Key.id)
 		}
 	}
 	return nil
