@@ -16,10 +16,7 @@ const (
 	maxReads = 6
 	// maxFailures is how many reads in a row may fail before the clerk is
 	// asked to lift the card and place it again.
-	maxFailures = 6
-	// notIDTries is how often the module must refuse a card as foreign before
-	// it is believed [facts: 32 and 40 after two or three tries].
-	notIDTries = 3
+	maxFailures = 8
 	// failurePause lies between two attempts to read a card [DKHID].
 	failurePause = 100 * time.Millisecond
 	// findTries is how often an empty find is repeated where a card was: the
@@ -126,21 +123,13 @@ func (r *Reader) mustVerify(c identity.Checked, now time.Time) bool {
 // readWhole makes one whole read. fresh tells that the card was just found;
 // otherwise the first try is a bare second read, which needs no other find.
 // After failures the card is found anew where the module lets it. An error that
-// is not lost is final for this card: it is foreign, left, refuses a second
-// read, or fails every time.
+// is not lost is final for this card: it is foreign (a driver says so only once
+// the module has said it several times), left, refuses a second read, or fails
+// every time.
 func (r *Reader) readWhole(ctx context.Context, fresh bool) (driver.RawCard, error) {
-	foreign := 0
 	for failures := 1; ; failures++ {
 		raw, err := ask(ctx, r, driver.Device.Read)
-		if err == nil || lost(err) {
-			return raw, err
-		}
-		if errors.Is(err, driver.ErrNotID) {
-			if foreign++; foreign == notIDTries {
-				return raw, err
-			}
-		}
-		if failures == maxFailures {
+		if err == nil || lost(err) || errors.Is(err, driver.ErrNotID) || failures == maxFailures {
 			return raw, err
 		}
 		if err := r.sleep(ctx, failurePause); err != nil {
