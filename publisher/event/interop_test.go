@@ -1,0 +1,118 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Two libraries by others open sealed events and refuse moved ones: node's jose
+// and Python's jwcrypto. They are part of the contract, so a missing one fails.
+func TestOtherLibrariesOpen(t *testing.T) {
+	for name, command := range map[string]func(*testing.T) *exec.Cmd{"node jose": nodeJose, "python jwcrypto": pythonJwcrypto} {
+		t.Run(name, func(t *testing.T) {
+			first, last := newKey(t), newKey(t)
+			for n, keys := range map[int][]PrivateKey{1: {last}, 2: {first, last}} {
+				m := message(t, keys...)
+				out, err := runOpen(t, command(t), m)
+				if err != nil || out != sealedText {
+					t.Errorf("%d recipients: %q, %v", n, out, err)
+				}
+				m.Subject = strings.Replace(m.Subject, "620422", "620423", 1)
+				if out, err := runOpen(t, command(t), m); err == nil || out != "" {
+					t.Errorf("%d recipients: a moved event opened: %q", n, out)
+				}
+			}
+			m := message(t, first)
+			m.JWK = jwkOf(t, last)
+			if out, err := runOpen(t, command(t), m); err == nil || out != "" {
+				t.Errorf("another key opened it: %q", out)
+			}
+		})
+	}
+}
+
+const sealedText = `{"person":{"name":"测试甲·𠀀"},"valid_to":null}`
+
+// openInput is what the scripts in testdata/open take.
+type openInput struct {
+	Headers map[string]string `json:"headers"`
+	Subject string            `json:"subject"`
+	Body    string            `json:"body"`
+	JWK     json.RawMessage   `json:"jwk"`
+}
+
+// message is an event sealed to keys, to be opened with the last of them.
+func message(t *testing.T, keys ...PrivateKey) openInput {
+	t.Helper()
+	env := testEnvelope()
+	env.Content = ContentJOSE
+	m := openInput{Headers: map[string]string{}, Subject: env.Subject, Body: string(sealTo(t, sealedText, env, keys...)), JWK: jwkOf(t, keys[len(keys)-1])}
+	for name, v := range env.Headers() {
+		m.Headers[name] = v[0]
+	}
+	return m
+}
+
+func jwkOf(t *testing.T, k PrivateKey) []byte {
+	t.Helper()
+	text, err := k.JWK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func runOpen(t *testing.T, cmd *exec.Cmd, m openInput) (string, error) {
+	t.Helper()
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin = bytes.NewReader(text)
+	out, err := cmd.Output()
+	return string(out), err
+}
+
+// nodeJose runs open.mjs beside the pinned library that make test installs.
+func nodeJose(t *testing.T) *exec.Cmd {
+	t.Helper()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatal("node is missing: apt-get install nodejs npm, or run make test, which installs it")
+	}
+	modules := os.Getenv("IDTAP_NODE_MODULES")
+	if modules == "" {
+		modules = "../../build/npm/node_modules"
+	}
+	if modules, err = filepath.Abs(modules); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(modules, "jose")); err != nil {
+		t.Fatalf("node's jose is missing in %s: run make test, which installs it (.ci/install test)", modules)
+	}
+	script, err := os.ReadFile("testdata/open/open.mjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(node, "--input-type=module", "--eval", string(script))
+	cmd.Dir = filepath.Dir(modules) // where imports are looked up
+	return cmd
+}
+
+// pythonJwcrypto runs open.py with the first Python that has the library:
+// Debian's may not be the first one found.
+func pythonJwcrypto(t *testing.T) *exec.Cmd {
+	t.Helper()
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import jwcrypto").Run() == nil {
+			return exec.Command(python, "testdata/open/open.py")
+		}
+	}
+	t.Fatal("Python's jwcrypto is missing: apt-get install python3-jwcrypto, or run make test, which installs it")
+	return nil
+}
