@@ -138,11 +138,9 @@ func (c *Client) awaitID(ctx context.Context) (string, error) {
 		if ctx.Err() != nil || errors.Is(err, driver.ErrGone) || !c.o.Clock.Now().Before(end) {
 			return "", err
 		}
-		select {
-		case <-ctx.Done():
-			return "", c.error(cmdSAMID.op, ctx.Err(), nil)
-		case <-c.o.Clock.After(powerUpPoll):
-		}
+		pause, cancel := c.within(ctx, powerUpPoll)
+		<-pause.Done()
+		cancel()
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jonboulle/clockwork"
-
 	"idtap/driver"
 )
 
@@ -133,7 +131,7 @@ func (c *Client) exchange(ctx context.Context, cmd command, data ...byte) (Body,
 	c.rejected = 0
 	before := c.sniffer.Stats()
 	frame := cmd.code.Frame(data...)
-	write, cancel := clockwork.WithTimeout(ctx, c.o.Clock, waitWrite+wireTime(len(frame), c.o.Baud))
+	write, cancel := c.within(ctx, waitWrite+wireTime(len(frame), c.o.Baud))
 	err := c.t.Write(write, frame)
 	cancel()
 	if err != nil {
@@ -141,7 +139,7 @@ func (c *Client) exchange(ctx context.Context, cmd command, data ...byte) (Body,
 		return nil, c.failed(ctx, cmd.op, err)
 	}
 
-	answer, cancel := clockwork.WithTimeout(ctx, c.o.Clock, cmd.wait+wireTime(len(frame)+cmd.most, c.o.Baud))
+	answer, cancel := c.within(ctx, cmd.wait+wireTime(len(frame)+cmd.most, c.o.Baud))
 	defer cancel()
 	for silent := false; ; {
 		if b := c.next(cmd); b != nil {
@@ -191,7 +189,7 @@ func (c *Client) receive(ctx context.Context, op string, answer context.Context,
 	wait := answer
 	if damaged || c.sniffer.Pending() {
 		var cancel context.CancelFunc
-		wait, cancel = clockwork.WithTimeout(answer, c.o.Clock, max(c.o.Gap, wireTime(gapBytes, c.o.Baud)))
+		wait, cancel = c.within(answer, max(c.o.Gap, wireTime(gapBytes, c.o.Baud)))
 		defer cancel()
 	}
 	n, err := c.t.Read(wait, c.buf[:])
@@ -248,7 +246,7 @@ func (c *Client) failed(ctx context.Context, op string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return c.error(op, ctx.Err(), nil)
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // ours
 		return c.error(op, driver.ErrTimeout, nil)
 	case errors.As(err, &known):
 		return c.error(op, known.Err, known.Cause)

@@ -6,6 +6,11 @@ import "bytes"
 // stands before it.
 var mark = []byte{0xAA, 0xAA, 0x96, 0x69}
 
+// malformed begins a time-out answer of one vendor [CW]: it declares two bytes
+// more than it has, and with the first two of the next frame's preamble its XOR
+// fits. No module has such a status.
+var malformed = []byte{0x00, 0x05, 0x05, 0x05, 0x05}
+
 // LineStats counts what a Sniffer met that was not a frame.
 type LineStats struct {
 	Skipped   uint64 // bytes that belong to no frame
@@ -67,7 +72,7 @@ func (s *Sniffer) Next() (Body, bool) {
 			return nil, false
 		}
 		n := int(head[0])<<8 | int(head[1])
-		if n < s.minimum() || n > MaxBody {
+		if n < s.minimum() || n > MaxBody || bytes.HasPrefix(head, malformed) {
 			s.stats.BadLength++
 			s.skip(lead + 1)
 			continue
