@@ -41,6 +41,7 @@ func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) 
 		r.tell(Found, nil, 0)
 		r.tell(Reading, nil, 0)
 	}
+	another := r.last == nil // it is not the card handed on before
 	for reads := 1; ; reads++ {
 		raw, err := r.readWhole(ctx, reads == 1)
 		switch {
@@ -51,11 +52,12 @@ func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) 
 			r.last, r.prompt = nil, time.Time{}
 			r.tell(NotID, err, 0)
 			return r.awaitLift(ctx, 0)
-		case r.last != nil: // nothing says that it is another card
+		case !another:
 			return r.hold(ctx)
 		case reads == 1 && !again && r.clock.Now().Before(r.prompt): // placed again, and not one read
 			return r.giveUp(ctx, Unreadable, err)
 		default:
+			r.last = nil
 			return r.giveUp(ctx, PlaceAgain, err)
 		}
 		now := r.clock.Now()
@@ -72,6 +74,7 @@ func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) 
 		o := r.o.Identity
 		o.Now = now
 		checked := identity.Check(card.Parse(raw), o)
+		another = another || !r.last.sameCard(checked)
 		verified := false
 		if r.mustVerify(checked, now) {
 			if verified = r.twins.match(digest(raw, r.o.ComparePhoto)); !verified {

@@ -197,10 +197,10 @@ func (r *Reader) serve(ctx context.Context) error {
 	}
 }
 
-// seek looks for a card until there is one. Two looks in a row that find none
-// mean that the card handed on before was lifted.
+// seek looks for a card until there is one. A clear answer that there is none
+// means that the card handed on before was lifted: two others preceded it (see
+// hold), or the device was lost meanwhile.
 func (r *Reader) seek(ctx context.Context) error {
-	missed := 0
 	for {
 		found, err := r.find(ctx)
 		switch {
@@ -209,9 +209,7 @@ func (r *Reader) seek(ctx context.Context) error {
 		case found:
 			return nil
 		case err == nil:
-			if missed++; missed >= negatives {
-				r.last = nil
-			}
+			r.last = nil
 			if r.clock.Now().After(r.prompt) {
 				r.twins.clear()
 				r.tell(Ready, nil, 0)
