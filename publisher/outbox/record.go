@@ -27,6 +27,21 @@ var (
 	ErrKey      = errors.New("the queue's key does not open it")
 	ErrNotFound = errors.New("no such record")
 	ErrClosed   = errors.New("the queue is closed")
+
+	ErrDelivered = errors.New("the record is already delivered") // discard cannot take it out; cancel it instead
+)
+
+// State is where a record stands on its way out.
+type State string
+
+// States of a record. They differ in more than one bit, so that a damaged one
+// is seen and never taken for another.
+const (
+	Waiting   State = "waiting"   // accepted, not delivered
+	Delivered State = "delivered" // stored by a stream; body still sealed in the journal
+	Erased    State = "erased"    // delivered, body erased after the retention time
+	Dead      State = "dead"      // cannot be published as it is; waits for requeue or discard
+	Discarded State = "discarded" // taken out; a cancelled event has its sequence number
 )
 
 // Stamp is what the queue gives a draft inside the writing transaction, so that
@@ -134,13 +149,25 @@ type Stats struct {
 	Oldest        time.Time // of the waiting ones; zero if none
 	Delivered     int       // delivered and still in the journal
 	Erased        int       // delivered, body erased
+	Local         int       // of Delivered: stored by the embedded server only, not sent
+	Dead          int       // cannot be published; waits for requeue or discard
+	Discarded     int
 	Quarantined   int
+	Gaps          int   // ranges of sequence numbers lost to damage, see [View.Gaps]
 	Bytes         int64 // on disk, WAL included
 	MaxBytes      int64
 	FreeBytes     int64 // on the file system
 	LastDelivered time.Time
 	Full          bool
-	Fault         string // a damaged queue that was set aside: where it lies; else ""
+	Fault         string   // a damaged queue that was set aside: where it lies, until somebody takes it away; else ""
+	Foreign       *Foreign // another desk's or image's events on this desk's subjects: delivery waits for `outbox adopt`
+}
+
+// Foreign is what the forwarder met at the end of this desk's own filter: an
+// epoch that was never this queue's.
+type Foreign struct {
+	Epoch   string
+	LastSeq uint64
 }
 
 // ChainState is where the compare-and-set chain of one filter stands on one

@@ -1,0 +1,3 @@
+package outbox
+
+func carve(path string, fn func(*entry)) {}

@@ -1,0 +1,110 @@
+package outbox
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// Names in the queue's directory.
+const (
+	dbName      = "outbox.db"
+	rebuildName = "outbox-rebuild.db" // being filled from a damaged queue
+	readyName   = "outbox-ready.db"   // filled and synced, about to take dbName's place
+	asidePrefix = "outbox-damaged-"   // damaged queues, dated
+	headName    = "outbox.head"
+	lockName    = "outbox.lock"
+	keyName     = "outbox.key"
+)
+
+// makeDir makes a directory that is the owner's alone. One that exists is only
+// narrowed if it is the queue's own name for it to hold.
+func makeDir(dir string) error {
+	_, err := os.Stat(dir)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return restrict(dir)
+}
+
+// ownDir makes dir and narrows it to its owner, as it holds nothing but the queue.
+func ownDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return restrict(dir)
+}
+
+// createFile makes an empty file for its owner alone, or narrows the one there.
+// SQLite gives -wal and -shm the mode of the database file.
+func createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return restrict(path)
+}
+
+// replaceFile writes a file whole: beside it, synced, renamed over it.
+func replaceFile(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = restrict(f.Name())
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// exists reports whether a file is there and holds anything.
+func exists(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Size() > 0
+}
+
+// asides are the damaged queues that were set aside, oldest first.
+func asides(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, asidePrefix+"*.db"))
+	if err != nil {
+		return nil
+	}
+	sort.Strings(found)
+	return found
+}
+
+// diskBytes is what the queue takes on the disk, write-ahead log included.
+func diskBytes(dir string) int64 {
+	var n int64
+	for _, suffix := range []string{"", "-wal"} {
+		if fi, err := os.Stat(filepath.Join(dir, dbName+suffix)); err == nil {
+			n += fi.Size()
+		}
+	}
+	return n
+}

@@ -1,0 +1,244 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Next gives the oldest record that waits for delivery, with its body, and
+// waits until there is one. Records of an earlier desk id come first by their
+// order. One whose seal is broken is made a dead letter and passed over: what
+// it said cannot be known, and nothing else may wait for it.
+func (q *Queue) Next(ctx context.Context) (Record, error) {
+	for {
+		q.wakeMu.Lock()
+		wake := q.wake
+		q.wakeMu.Unlock()
+		r, found, err := q.oldest(ctx)
+		if err != nil || found {
+			return r, err
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return Record{}, ctx.Err()
+		case <-q.closing:
+			return Record{}, ErrClosed
+		}
+	}
+}
+
+func (q *Queue) oldest(ctx context.Context) (r Record, found bool, err error) {
+	for {
+		var e *entry
+		var body []byte
+		err := q.read(func(db *sql.DB) error {
+			return each(ctx, db, func(one *entry) (err error) {
+				e = one
+				body, err = one.open(q.keys)
+				return err
+			}, "WHERE state = 'waiting' ORDER BY row LIMIT 1")
+		})
+		switch {
+		case err == nil && e == nil:
+			return Record{}, false, nil
+		case err == nil && body != nil:
+			return e.record(body), true, nil
+		case ctx.Err() != nil:
+			return Record{}, false, ctx.Err()
+		case q.ended():
+			return Record{}, false, ErrClosed
+		case e == nil && damaged(err):
+			err = q.heal(ctx, err)
+		case e != nil && (err == nil || errors.Is(err, ErrDamaged)):
+			q.o.Log.Error().Str("id", e.id).Str("epoch", e.epoch).Uint64("seq", e.seq).Msg("a record in the queue is damaged and cannot be published")
+			err = q.DeadLetter(ctx, e.row, "damaged")
+		}
+		if err != nil {
+			return Record{}, false, err
+		}
+	}
+}
+
+func (q *Queue) ended() bool {
+	select {
+	case <-q.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// heal has the writer replace the damaged file that a reader met.
+func (q *Queue) heal(ctx context.Context, cause error) error {
+	told := false
+	return q.do(ctx, "heal", func(*tx) error {
+		if told {
+			return nil
+		}
+		told = true
+		return cause
+	})
+}
+
+// Delivered marks a record as stored by a stream, and in the same transaction
+// stores where the chain of its filter now stands (a zero chain: none is kept).
+// A record that is marked already stays as it is.
+func (q *Queue) Delivered(ctx context.Context, row int64, ack Ack, chain ChainState) error {
+	return q.do(ctx, "delivered", func(t *tx) error {
+		at := ack.At
+		if at.IsZero() {
+			at = t.now
+		}
+		n, err := t.exec(`UPDATE journal SET state = 'delivered', settled_at = ?, stream = ?, stream_seq = ?, duplicate = ?, local = ?, reason = NULL
+			WHERE row = ? AND state IN ('waiting', 'dead')`, t.now.UnixMilli(), ack.Stream, int64(ack.Sequence), ack.Duplicate, ack.Local, row)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			if _, err := t.entry("WHERE row = ?", row); err != nil {
+				return err
+			}
+		}
+		if err := setMeta(t.ctx, t.q.conn, metaSent, fmt.Sprint(at.UnixMilli())); err != nil {
+			return err
+		}
+		return t.setChain(chain)
+	})
+}
+
+// SetChain stores where a chain stands, e.g. after reading it back from the
+// stream.
+func (q *Queue) SetChain(ctx context.Context, c ChainState) error {
+	return q.do(ctx, "chain", func(t *tx) error { return t.setChain(c) })
+}
+
+func (t *tx) setChain(c ChainState) error {
+	if c.Filter == "" {
+		return nil
+	}
+	_, err := t.exec(`INSERT INTO chains (filter, stream_created, last_sequence) VALUES (?,?,?)
+		ON CONFLICT DO UPDATE SET stream_created = excluded.stream_created, last_sequence = excluded.last_sequence`,
+		c.Filter, c.StreamCreated.UnixNano(), int64(c.LastSequence))
+	return err
+}
+
+// DeadLetter puts aside a record that no stream will take, e.g. one too large.
+// It stays, sealed and listed, until it is put back (Requeue) or taken out
+// (Discard).
+func (q *Queue) DeadLetter(ctx context.Context, row int64, reason string) error {
+	return q.do(ctx, "dead", func(t *tx) error {
+		n, err := t.exec("UPDATE journal SET state = 'dead', reason = ? WHERE row = ? AND state = 'waiting'", reason, row)
+		if err == nil && n == 0 {
+			return fmt.Errorf("%w: waiting row %d", ErrNotFound, row)
+		}
+		return err
+	})
+}
+
+// Requeue has delivered records and dead letters of the current epoch published
+// again under their old ids: the one way to store an event twice. Erased ones
+// cannot be. It gives how many there are.
+func (q *Queue) Requeue(ctx context.Context, from, to uint64) (int, error) {
+	var n int64
+	err := q.do(ctx, "requeue", func(t *tx) (err error) {
+		n, err = t.exec(`UPDATE journal SET state = 'waiting', requeued = requeued + 1, reason = NULL
+			WHERE epoch = ? AND seq BETWEEN ? AND ? AND state IN ('delivered', 'dead') AND body IS NOT NULL AND reason IS NOT 'damaged'`,
+			t.tip.epoch, int64(from), int64(to))
+		t.wakes = n > 0
+		return err
+	})
+	return int(n), err
+}
+
+// Discard takes an undelivered record out, erases its body and stores the given
+// cancelled event under its sequence number, so that none is missing
+// downstream. A delivered record cannot be taken out: ErrDelivered.
+func (q *Queue) Discard(ctx context.Context, id string, cancelled Draft) (Accepted, error) {
+	var a Accepted
+	err := q.do(ctx, "discard", func(t *tx) error {
+		e, err := t.entry("WHERE id = ?", id)
+		if err != nil {
+			return err
+		}
+		switch e.state {
+		case Delivered, Erased:
+			return fmt.Errorf("%w: %s", ErrDelivered, id)
+		case Discarded:
+			return fmt.Errorf("%w: %s is discarded already", ErrNotFound, id)
+		}
+		if _, err := t.exec("UPDATE journal SET state = 'discarded', body = NULL, settled_at = ? WHERE row = ?", t.now.UnixMilli(), e.row); err != nil {
+			return err
+		}
+		if err := t.forgetRepeat(id); err != nil {
+			return err
+		}
+		a.Stamp, err = t.append(cancelled, cancelled.Subject, placeTaken, e.epoch, e.seq)
+		return err
+	})
+	if err != nil {
+		return Accepted{}, err
+	}
+	return a, nil
+}
+
+// SetForeign notes the epoch and last sequence number of events on this desk's
+// filter that are not this queue's; they stay noted until Adopt. The forwarder
+// stops there.
+func (q *Queue) SetForeign(ctx context.Context, f Foreign) error {
+	return q.do(ctx, "foreign", func(t *tx) error {
+		return setMeta(t.ctx, t.q.conn, metaForeign, fmt.Sprintf("%s %d", f.Epoch, f.LastSeq))
+	})
+}
+
+// Adopt makes this queue the successor of whoever published the stream's last
+// message of this desk: that epoch counts as known, and if this queue has given
+// no number yet its own begin behind lastSeq. If the stream is further than
+// this queue in the queue's own epoch (its directory was put back from a copy)
+// a new epoch begins: no number is ever given twice.
+func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
+	return q.do(ctx, "adopt", func(t *tx) error {
+		if epoch == t.tip.epoch {
+			if lastSeq >= t.tip.next {
+				if err := newEpoch(t.ctx, t.q.conn, lastSeq+1, t.now); err != nil {
+					return err
+				}
+			}
+		} else {
+			if _, err := t.exec("INSERT INTO epochs (epoch, next_seq, begun_at, own) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
+				epoch, int64(lastSeq+1), t.now.UnixMilli()); err != nil {
+				return err
+			}
+			if _, err := t.exec(`UPDATE epochs SET next_seq = ? WHERE epoch = ? AND next_seq < ?1
+				AND NOT EXISTS (SELECT 1 FROM journal WHERE epoch = ?2)`, int64(lastSeq+1), t.tip.epoch); err != nil {
+				return err
+			}
+		}
+		if _, err := t.exec("DELETE FROM meta WHERE name = ?", metaForeign); err != nil {
+			return err
+		}
+		var err error
+		t.tip.epoch, t.tip.next, err = currentEpoch(t.ctx, t.q.conn)
+		t.wakes = true
+		return err
+	})
+}
+
+// CanAdopt reports whether epoch may be taken without being asked: it is known,
+// or this queue has never accepted anything and so cannot be a clone's original.
+func (q *Queue) CanAdopt(ctx context.Context, epoch string) (bool, error) {
+	known, err := q.Knows(ctx, epoch)
+	if known || err != nil {
+		return known, err
+	}
+	list, err := q.List(ctx, ListFilter{Limit: 1})
+	return len(list) == 0, err
+}
+
+// states in which a record's body may still be needed.
+var unsettled = []State{Waiting, Dead}
+
+func (e *entry) undelivered() bool { return slices.Contains(unsettled, e.state) }

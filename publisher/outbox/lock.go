@@ -1,0 +1,72 @@
+package outbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// LockedError names the daemon that has the queue. It unwraps to ErrLocked.
+type LockedError struct {
+	Dir string
+	PID int // 0: not known
+}
+
+func (e *LockedError) Error() string {
+	who := "another idtap"
+	if e.PID != 0 {
+		who += " (pid " + strconv.Itoa(e.PID) + ")"
+	}
+	return fmt.Sprintf("%s uses the queue in %s: stop it first, or give this one an outbox.dir of its own", who, e.Dir)
+}
+
+func (e *LockedError) Unwrap() error { return ErrLocked }
+
+// dirLock is the queue's own lock: neither SQLite nor the embedded server keeps
+// a second daemon out.
+type dirLock struct{ f *os.File }
+
+// lockDir takes the lock of a directory or says who has it. The lock is the
+// kernel's and ends with the process; the file stays and holds the pid.
+func lockDir(dir string) (*dirLock, error) {
+	path := filepath.Join(dir, lockName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("queue lock: %w", err)
+	}
+	if err := lockFile(f); err != nil {
+		defer f.Close()
+		if lockHeld(err) {
+			return nil, &LockedError{Dir: dir, PID: readPID(path)}
+		}
+		return nil, fmt.Errorf("queue lock %s: %w", path, err)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("queue lock %s: %w", path, err)
+	}
+	return &dirLock{f}, nil
+}
+
+// release gives the lock back and forgets the pid, which another process may get.
+func (l *dirLock) release() error {
+	l.f.Truncate(0)
+	return l.f.Close()
+}
+
+func readPID(path string) int {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0
+	}
+	return pid
+}

@@ -1,0 +1,115 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// repeats remembers which card content was accepted lately.
+//
+// How long ago is told by the process's own monotonic clock, which no change of
+// the wall clock moves; for a tap from before a restart only wall times exist,
+// and the distance between them counts, in whichever direction. So a clock that
+// jumps while idtap runs changes nothing, and one that jumped across a restart
+// can at worst make a repeat a new event: never the other way round beyond one
+// window, and never is a stored event touched.
+type repeats struct {
+	window time.Duration
+	list   []memory // in the order of acceptance
+}
+
+// memory is one accepted content; it is personal data (a keyed hash) and is
+// sealed on the disk.
+type memory struct {
+	content string
+	stamp   Stamp
+	at      time.Time // with the monotonic reading if this process accepted it
+}
+
+func (m memory) about() []byte { return []byte("idtap repeat v1\x00" + m.stamp.ID) }
+
+func (r *repeats) fresh(m memory, now time.Time) bool {
+	return now.Sub(m.at).Abs() <= r.window
+}
+
+func (r *repeats) add(m memory) { r.list = append(r.list, m) }
+
+func (r *repeats) drop(id string) {
+	kept := r.list[:0]
+	for _, m := range r.list {
+		if m.stamp.ID != id {
+			kept = append(kept, m)
+		}
+	}
+	clear(r.list[len(kept):])
+	r.list = kept
+}
+
+// load reads what an earlier process remembered. An entry whose seal is broken
+// is left out: the card counts as new, which loses nothing.
+func (r *repeats) load(ctx context.Context, conn *sql.Conn, keys *keyring, now time.Time) error {
+	r.list = nil
+	rows, err := conn.QueryContext(ctx, "SELECT id, epoch, seq, at, sealed FROM repeats ORDER BY rowid")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			m       memory
+			seq, at int64
+			sealed  []byte
+		)
+		if err := rows.Scan(&m.stamp.ID, &m.stamp.Epoch, &seq, &at, &sealed); err != nil {
+			return err
+		}
+		m.stamp.Seq, m.stamp.AcceptedAt, m.at = uint64(seq), fromMillis(at), fromMillis(at)
+		content, err := keys.open(sealed, m.about())
+		if err != nil || !r.fresh(m, now) {
+			continue
+		}
+		m.content = string(content)
+		r.add(m)
+	}
+	return rows.Err()
+}
+
+// repeated says whether a content was accepted within the window, in this
+// transaction or before it. The newest acceptance counts.
+func (t *tx) repeated(content string) (Stamp, bool) {
+	if content == "" {
+		return Stamp{}, false
+	}
+	for _, list := range [][]memory{t.remember, t.q.repeats.list} {
+		for i := len(list) - 1; i >= 0; i-- {
+			m := list[i]
+			if m.content == content && t.q.repeats.fresh(m, t.now) && !t.forgotten(m.stamp.ID) {
+				return m.stamp, true
+			}
+		}
+	}
+	return Stamp{}, false
+}
+
+func (t *tx) forgotten(id string) bool {
+	for _, f := range t.forget {
+		if f == id {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetRepeat makes the content of a cancelled or discarded record new again.
+func (t *tx) forgetRepeat(id string) error {
+	if id == "" {
+		return nil
+	}
+	if _, err := t.exec("DELETE FROM repeats WHERE id = ?", id); err != nil {
+		return fmt.Errorf("repeat memory: %w", err)
+	}
+	t.forget = append(t.forget, id)
+	return nil
+}

@@ -1,0 +1,204 @@
+package outbox
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// upgrades take a queue file from one schema version to the next; the first
+// makes it. A released step is never changed, only followed by another.
+//
+// Every table is STRICT, so that the quick check at the start finds a value whose
+// type was damaged. Times are Unix milliseconds.
+var upgrades = []string{`
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE journal (
+	row         INTEGER PRIMARY KEY,
+	id          TEXT NOT NULL UNIQUE,
+	epoch       TEXT NOT NULL,
+	seq         INTEGER NOT NULL,
+	accepted_at INTEGER NOT NULL,
+	type        TEXT NOT NULL,
+	source      TEXT NOT NULL,
+	subject     TEXT NOT NULL,
+	filter      TEXT NOT NULL,
+	refers      TEXT NOT NULL,
+	kind        TEXT NOT NULL,
+	status      TEXT NOT NULL,
+	codes       TEXT NOT NULL,
+	place       INTEGER NOT NULL,
+	body        BLOB,
+	body_sum    BLOB NOT NULL,
+	hash        BLOB NOT NULL,
+	state       TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'erased', 'dead', 'discarded')),
+	requeued    INTEGER NOT NULL DEFAULT 0,
+	settled_at  INTEGER,
+	stream      TEXT,
+	stream_seq  INTEGER,
+	duplicate   INTEGER,
+	local       INTEGER,
+	reason      TEXT
+) STRICT;
+CREATE INDEX journal_state ON journal (state);
+CREATE INDEX journal_time ON journal (accepted_at);
+CREATE INDEX journal_refers ON journal (refers) WHERE refers <> '';
+CREATE TABLE epochs (
+	n        INTEGER PRIMARY KEY,
+	epoch    TEXT NOT NULL UNIQUE,
+	next_seq INTEGER NOT NULL,
+	begun_at INTEGER NOT NULL,
+	own      INTEGER NOT NULL
+) STRICT;
+CREATE TABLE gaps (epoch TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, found_at INTEGER NOT NULL, file TEXT NOT NULL) STRICT;
+CREATE TABLE chains (filter TEXT PRIMARY KEY, stream_created INTEGER NOT NULL, last_sequence INTEGER NOT NULL) STRICT;
+CREATE TABLE repeats (id TEXT PRIMARY KEY, epoch TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
+CREATE TABLE quarantine (
+	id       TEXT PRIMARY KEY,
+	at       INTEGER NOT NULL,
+	reader   TEXT NOT NULL,
+	kind     TEXT NOT NULL,
+	codes    TEXT NOT NULL,
+	verified INTEGER NOT NULL,
+	body     BLOB NOT NULL
+) STRICT;
+CREATE TABLE tallies (at INTEGER NOT NULL, outcome TEXT NOT NULL, kind TEXT NOT NULL, codes TEXT NOT NULL) STRICT;
+CREATE INDEX tallies_time ON tallies (at);
+CREATE TABLE audit (at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL) STRICT;
+`}
+
+// Names in the meta table.
+const (
+	metaSchema  = "schema"  // version again: a damaged header is not taken for a newer idtap
+	metaKeys    = "keys"    // ids of keys that sealed anything, space-separated
+	metaAnchor  = "anchor"  // hash that the first row of the journal is chained to
+	metaForeign = "foreign" // "<epoch> <last sequence>" met on this desk's filter
+	metaAside   = "aside"   // in a queue being rebuilt: where the damaged file goes
+	metaSent    = "sent"    // when the last record was delivered
+)
+
+// openDB opens one of the queue's files. SQLite's own defaults would lose the
+// last records in a power cut (synchronous=NORMAL suffices only without WAL) and
+// leave erased bodies in free pages.
+func openDB(path string, readOnly bool, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"_pragma": append([]string{"busy_timeout(1000)", "trusted_schema(off)", "cell_size_check(on)"}, pragmas...)}
+	if readOnly {
+		q.Set("mode", "ro")
+		q.Add("_pragma", "query_only(on)")
+	}
+	p := filepath.ToSlash(path)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // C:/...
+	}
+	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: p, RawQuery: q.Encode()}).String())
+}
+
+// durable sets what the promise "accepted" rests on and reads it back.
+func durable(ctx context.Context, conn *sql.Conn) error {
+	for _, p := range []struct{ name, set, want string }{
+		{"journal_mode", "wal", "wal"},
+		{"synchronous", "full", "2"},
+		{"secure_delete", "on", "1"},
+	} {
+		if _, err := conn.ExecContext(ctx, "PRAGMA "+p.name+"="+p.set); err != nil {
+			return err
+		}
+		var got string
+		if err := conn.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
+			return err
+		}
+		if got != p.want {
+			return fmt.Errorf("this file system does not let the queue set %s=%s (it stays %s)", p.name, p.set, got)
+		}
+	}
+	return nil
+}
+
+// schemaVersion reads the version from the header and from the meta table: 0
+// for an empty file, ErrDamaged where they differ, ErrNewer where both agree on
+// a version that steps does not reach.
+func schemaVersion(ctx context.Context, conn *sql.Conn, known int) (int, error) {
+	var header, objects int
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&header); err != nil {
+		return 0, err
+	}
+	if err := conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&objects); err != nil {
+		return 0, err
+	}
+	if header == 0 && objects == 0 {
+		return 0, nil
+	}
+	var text string
+	if err := conn.QueryRowContext(ctx, "SELECT value FROM meta WHERE name=?", metaSchema).Scan(&text); err != nil {
+		return 0, fmt.Errorf("%w: schema version: %w", ErrDamaged, err)
+	}
+	if text != strconv.Itoa(header) || header < 1 {
+		return 0, fmt.Errorf("%w: schema version %d or %q", ErrDamaged, header, text)
+	}
+	if header > known {
+		return 0, fmt.Errorf("%w: its schema is %d, this idtap knows %d: install the newer idtap again, or give this one an outbox.dir of its own", ErrNewer, header, known)
+	}
+	return header, nil
+}
+
+// upgrade brings a queue file to the last version of steps, each step in a
+// transaction of its own.
+func upgrade(ctx context.Context, conn *sql.Conn, steps []string) error {
+	version, err := schemaVersion(ctx, conn, len(steps))
+	if err != nil {
+		return err
+	}
+	if version == 0 {
+		// Only possible before the first table: freed pages can then be given back.
+		if _, err := conn.ExecContext(ctx, "PRAGMA auto_vacuum=incremental"); err != nil {
+			return err
+		}
+	}
+	for ; version < len(steps); version++ {
+		set := fmt.Sprintf("INSERT INTO meta VALUES ('%s', '%d') ON CONFLICT DO UPDATE SET value=excluded.value; PRAGMA user_version=%d;",
+			metaSchema, version+1, version+1)
+		if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE;"+steps[version]+set+"COMMIT;"); err != nil {
+			conn.ExecContext(ctx, "ROLLBACK")
+			return fmt.Errorf("queue upgrade to schema %d: %w", version+1, err)
+		}
+	}
+	return nil
+}
+
+// Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
+const (
+	codeIOErr   = 10
+	codeCorrupt = 11
+	codeFull    = 13
+	codeNotADB  = 26
+
+	codeConstraint = 19
+	codeMismatch   = 20
+)
+
+func sqliteCode(err error) int {
+	var e *sqlite.Error
+	if errors.As(err, &e) {
+		return e.Code() & 0xff
+	}
+	return -1
+}
+
+// refused reports whether a row does not fit the table it should enter.
+func refused(err error) bool {
+	c := sqliteCode(err)
+	return c == codeConstraint || c == codeMismatch
+}
+
+// damaged reports whether err says that the file itself is broken.
+func damaged(err error) bool {
+	c := sqliteCode(err)
+	return c == codeCorrupt || c == codeNotADB || errors.Is(err, ErrDamaged)
+}

@@ -1,0 +1,214 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	maxBatch  = 256             // changes per transaction
+	idleAfter = 5 * time.Second // then the write-ahead log is folded back
+)
+
+// op is one change on its way through the writer.
+type op struct {
+	name string
+	run  func(*tx) error
+	done chan error
+}
+
+// tx is the transaction that an op runs in, with what memory has to take over
+// once it is committed.
+type tx struct {
+	q     *Queue
+	ctx   context.Context
+	now   time.Time
+	tip   tip
+	grown int64 // bytes added
+	wakes bool  // something new waits for delivery
+
+	remember []memory
+	forget   []string
+}
+
+func (t *tx) exec(query string, args ...any) (changed int64, err error) {
+	r, err := t.q.conn.ExecContext(t.ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// do has the writer run a change and returns once it is committed and synced. A
+// context that ends first means that nothing was changed: from the moment the
+// writer has taken the change its outcome is waited for.
+func (q *Queue) do(ctx context.Context, name string, run func(*tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o := &op{name: name, run: run, done: make(chan error, 1)}
+	select {
+	case q.ops <- o:
+		return <-o.done
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.closing:
+		return ErrClosed
+	}
+}
+
+// write is the one goroutine that changes the file.
+func (q *Queue) write() {
+	defer close(q.written)
+	every := min(max(q.o.Retain/10, time.Second), 10*time.Minute)
+	tick := q.o.Clock.NewTicker(min(idleAfter, every))
+	defer tick.Stop()
+	var (
+		swept time.Time
+		sweep = true // more to erase: a little at a time, between changes
+		busy  = false
+	)
+	for {
+		if sweep {
+			select {
+			case <-q.closing:
+				return
+			case o := <-q.ops:
+				q.commit(q.gather(o))
+			default:
+				sweep, swept = q.retain(), q.o.Clock.Now()
+			}
+			continue
+		}
+		select {
+		case <-q.closing:
+			q.checkpoint()
+			return
+		case o := <-q.ops:
+			q.commit(q.gather(o))
+			busy = true
+		case <-tick.Chan():
+			age := q.o.Clock.Since(swept)
+			sweep = age >= every || age < 0
+			if !busy {
+				q.checkpoint()
+			}
+			busy = false
+		}
+	}
+}
+
+// gather takes whatever else waits by now into the same transaction: one sync
+// for all of it.
+func (q *Queue) gather(first *op) []*op {
+	batch := []*op{first}
+	for len(batch) < maxBatch {
+		select {
+		case o := <-q.ops:
+			batch = append(batch, o)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit runs a batch in one transaction; if anything in it fails, each op in
+// one of its own, so that none suffers for another.
+func (q *Queue) commit(batch []*op) {
+	if len(batch) > 1 {
+		if stored, err := q.try(batch); stored {
+			for _, o := range batch {
+				o.done <- err
+			}
+			return
+		}
+	}
+	for _, o := range batch {
+		one := []*op{o}
+		_, err := q.try(one)
+		if err != nil && damaged(err) {
+			if err = q.replace(context.Background(), err); err == nil {
+				_, err = q.try(one)
+			}
+		}
+		o.done <- q.explain(err)
+	}
+}
+
+// try runs ops in one transaction and says whether it was committed.
+func (q *Queue) try(batch []*op) (stored bool, err error) {
+	if q.conn == nil {
+		return false, fmt.Errorf("%w, and could not be replaced", ErrDamaged)
+	}
+	t := &tx{q: q, ctx: context.Background(), now: q.o.Clock.Now(), tip: q.tip}
+	if err := t.step(batch, "begin"); err != nil {
+		return false, err
+	}
+	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		return false, err
+	}
+	for _, o := range batch {
+		if err = o.run(t); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = t.step(batch, "written")
+	}
+	if err == nil {
+		_, err = t.exec("COMMIT")
+	}
+	if err != nil {
+		t.exec("ROLLBACK") // SQLite has done so by itself after a full disk
+		return false, err
+	}
+	q.took(t)
+	return true, t.step(batch, "committed")
+}
+
+func (t *tx) step(batch []*op, when string) error {
+	for _, o := range batch {
+		if err := t.q.o.Fail(o.name + "." + when); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// took brings memory up to what was committed.
+func (q *Queue) took(t *tx) {
+	if t.tip.row != q.tip.row {
+		writeHead(q.head, q.keys, t.tip)
+	}
+	q.dirty = true
+	q.tip = t.tip
+	q.room.grew(t.grown)
+	for _, id := range t.forget {
+		q.repeats.drop(id)
+	}
+	for _, m := range t.remember {
+		q.repeats.add(m)
+	}
+	if t.wakes {
+		q.wakeMu.Lock()
+		close(q.wake)
+		q.wake = make(chan struct{})
+		q.wakeMu.Unlock()
+	}
+}
+
+// explain turns what SQLite says of a full disk into ErrFull.
+func (q *Queue) explain(err error) error {
+	switch {
+	case err == nil || errors.Is(err, ErrFull):
+		return err
+	case sqliteCode(err) == codeFull:
+		return fmt.Errorf("%w: the disk is full", ErrFull)
+	case sqliteCode(err) == codeIOErr && q.room.full():
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
