@@ -109,7 +109,7 @@ type Recipient struct {
 // Outbox configures the queue.
 type Outbox struct {
 	Dir        string   `yaml:"dir" doc:"empty: the user's state directory"`
-	KeyFile    string   `yaml:"key_file" doc:"key of the queue; empty: queue.key beside it"`
+	KeyFile    string   `yaml:"key_file" doc:"key of the queue; empty: outbox.key in dir"`
 	MaxBytes   Bytes    `yaml:"max_bytes" doc:"bound of the queue on disk"`
 	Retain     Duration `yaml:"retain" doc:"how long delivered and quarantined data stays sealed"`
 	KeepCounts Duration `yaml:"keep_counts" doc:"how long counts without data stay"`

@@ -54,7 +54,7 @@ func (c *Config) validate(d *decoder) {
 	require(c.Outbox.Retain >= Duration(time.Hour), "outbox.retain", "want at least 1h")
 	require(c.Outbox.KeepCounts >= c.Outbox.Retain, "outbox.keep_counts", "is shorter than outbox.retain")
 	c.validatePage(at)
-	require(c.Log.MaxSize >= 64<<10, "log.max_size", "want at least 64KiB")
+	require(c.Log.MaxSize >= 1<<20, "log.max_size", "want at least 1MiB")
 	require(c.Log.Keep >= 0 && c.Log.Keep <= 1000, "log.keep", "want 0 to 1000")
 }
 

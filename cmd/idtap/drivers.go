@@ -1,8 +1,17 @@
 package main
 
-import "idtap/driver"
+import (
+	"idtap/driver"
+	"idtap/driver/mock"
+	"idtap/driver/serial"
+	"idtap/driver/tcp"
+)
 
 // drivers are the kinds of reader this build can open.
 func (a *app) drivers() driver.Registry {
-	return driver.Registry{}
+	return driver.Registry{
+		"serial": &serial.Driver{},
+		"tcp":    tcp.Driver{},
+		"mock":   &mock.Driver{},
+	}
 }
