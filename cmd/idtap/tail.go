@@ -1,11 +1,305 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+
+	"idtap/config"
+	"idtap/publisher/bus"
+	"idtap/publisher/event"
 )
 
+// tailWait bounds every question that tail asks the server.
+const tailWait = 5 * time.Second
+
+// follower shows published events on somebody's screen.
+type follower struct {
+	*app
+	subject string
+	asJSON  bool
+	keyFile string
+
+	key    *event.PrivateKey
+	denied chan error // the server's last refusal, which requests do not see
+
+	mu sync.Mutex // guards out: messages and connection notes come from several goroutines
+}
+
 func (a *app) tailCommand() *cobra.Command {
-	return &cobra.Command{Use: "tail", RunE: func(*cobra.Command, []string) error { return errors.New("not built yet") }}
+	var file, server string
+	t := &follower{app: a, denied: make(chan error, 1)}
+	cmd := &cobra.Command{
+		Use: "tail", Short: "Follow the published events", Args: cobra.NoArgs,
+		Long: "Follows events as they are stored, one masked line each; --json prints them whole, one JSON line each.\n" +
+			"Without --server it looks where the running daemon publishes. Logins come from the configuration's nats\n" +
+			"section, a daemon's own server needs none. Sealed events stay sealed without --decrypt-key.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.loadConfig(file)
+			if err != nil {
+				return err
+			}
+			return t.run(cmd.Context(), cfg, server)
+		},
+	}
+	configFlag(cmd, &file)
+	cmd.Flags().StringVar(&server, "server", "", "NATS server, e.g. nats://127.0.0.1:4222; none: where the running daemon publishes")
+	cmd.Flags().StringVar(&t.subject, "subject", "idtap.v1.>", "subjects to follow; idtap.status.v1.> for the readers' states")
+	cmd.Flags().StringVar(&t.keyFile, "decrypt-key", "", "private key file that opens sealed events")
+	cmd.Flags().BoolVar(&t.asJSON, "json", false, "whole events, personal data included, one JSON line each")
+	return cmd
+}
+
+func (t *follower) run(ctx context.Context, cfg config.Config, url string) error {
+	if t.keyFile != "" {
+		text, err := os.ReadFile(t.keyFile)
+		if err != nil {
+			return usage(fmt.Errorf("--decrypt-key: %w", err))
+		}
+		key, err := event.ParsePrivateKey(text)
+		if err != nil {
+			return usage(fmt.Errorf("--decrypt-key %s: %w", t.keyFile, err))
+		}
+		t.key = &key
+	}
+	nc, stream, err := t.connect(cfg, url)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	stop, err := t.follow(ctx, nc, stream)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	t.note("正在跟踪 %s（%s），Ctrl-C 结束", "following %s on %s; Ctrl-C ends", t.subject, nc.ConnectedUrlRedacted())
+	<-ctx.Done()
+	return nil
+}
+
+// connect finds the server: the one given, the configured one, or that of a
+// daemon running here.
+func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream string, err error) {
+	server, stream := busServer(cfg.NATS), cfg.NATS.Stream
+	options := []nats.Option{
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				select {
+				case t.denied <- err:
+				default:
+				}
+			}
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				t.note("连接中断，正在重连", "the connection is lost; connecting again")
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { t.note("已重新连接", "connected again") }),
+	}
+	switch {
+	case url != "":
+		server.URL = url
+	case server.URL == "":
+		r, err := t.runningDaemon(cfg)
+		if err != nil {
+			return nil, "", err
+		}
+		login := nats.Option(nil)
+		server, login = bus.RuntimeServer(r)
+		options, stream = append(options, login), r.Stream
+	}
+	if nc, err = bus.Dial(server, "idtap tail", options...); err == nil {
+		return nc, stream, nil
+	}
+	var plaintext *bus.PlaintextError
+	var file *bus.FileError
+	switch {
+	case errors.As(err, &plaintext), errors.As(err, &file):
+		return nil, "", usage(err)
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthentication):
+		return nil, "", fmt.Errorf("%w: %s", err, t.say("登录被拒绝：请在配置的 nats 一节给出可读取事件的凭据",
+			"the login is refused: give credentials that may read events in the configuration's nats section"))
+	}
+	return nil, "", fmt.Errorf("%s: %w: %s", redacted(server.URL), err, t.say("连不上服务器：请确认地址、端口、防火墙，以及 idtap run 是否在运行",
+		"cannot reach the server: check address, port and firewall, and that idtap run is running"))
+}
+
+// runningDaemon reads what a daemon here has left for others: the configured
+// one or else the demo.
+func (t *follower) runningDaemon(cfg config.Config) (bus.Runtime, error) {
+	for _, demo := range []bool{false, true} {
+		path := t.runtimeFile(cfg, demo)
+		r, err := bus.ReadRuntime(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return r, fmt.Errorf("%w: %s", err, t.say("请用运行守护进程的用户执行", "run this as the user that runs the daemon"))
+		case r.URL == "":
+			return r, errors.New(t.say("守护进程的内置服务器没有开端口：设置 nats.embedded.listen: 127.0.0.1:4222 后重启，或用 --server",
+				"the daemon's embedded server opens no port: set nats.embedded.listen: 127.0.0.1:4222 and restart it, or use --server"))
+		}
+		return r, nil
+	}
+	return bus.Runtime{}, errors.New(t.say("没有正在运行的守护进程：先执行 idtap run（或 idtap run --demo），或用 --server 指定服务器",
+		"no daemon is running here: start idtap run (or idtap run --demo), or name a server with --server"))
+}
+
+// follow begins with what is stored from now on. A lost connection is picked up
+// where it broke off.
+func (t *follower) follow(ctx context.Context, nc *nats.Conn, streamName string) (stop func(), err error) {
+	if strings.HasPrefix(t.subject, "idtap.status.") {
+		return t.followStatus(nc)
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(tailWait))
+	if err != nil {
+		return nil, err
+	}
+	stream, err := js.Stream(ctx, streamName)
+	if err != nil {
+		return nil, t.explain(streamName, err)
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{t.subject},
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:    stream.CachedInfo().State.LastSeq + 1,
+	})
+	if err != nil {
+		return nil, t.explain(streamName, err)
+	}
+	consuming, err := consumer.Consume(func(m jetstream.Msg) { t.show(m.Headers(), m.Subject(), m.Data()) })
+	if err != nil {
+		return nil, t.explain(streamName, err)
+	}
+	return consuming.Stop, nil
+}
+
+// followStatus follows readers' states, which are not stored.
+func (t *follower) followStatus(nc *nats.Conn) (stop func(), err error) {
+	sub, err := nc.Subscribe(t.subject, func(m *nats.Msg) { t.show(m.Header, m.Subject, m.Data) })
+	if err == nil {
+		err = nc.FlushTimeout(tailWait)
+	}
+	if err != nil {
+		return nil, t.explain("", err)
+	}
+	select {
+	case err := <-t.denied:
+		return nil, t.explain("", err)
+	default:
+	}
+	return func() { sub.Unsubscribe() }, nil
+}
+
+// explain says what, why and what to do. A refusal reaches the connection, not
+// the request, which only times out.
+func (t *follower) explain(stream string, err error) error {
+	var denied error
+	select {
+	case denied = <-t.denied:
+	default:
+	}
+	switch {
+	case denied != nil || errors.Is(err, nats.ErrPermissionViolation):
+		if denied == nil {
+			denied = err
+		}
+		return fmt.Errorf("%w: %s", denied, t.say("没有读取的权限：请使用可创建消费者的凭据；服务台的凭据只能发布",
+			"no permission to read: use credentials that may create consumers; a desk's own may only publish"))
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("%w: %s: %s", err, stream, t.say("请检查 nats.stream，或请管理员执行 idtap bus init",
+			"check nats.stream, or have an administrator run idtap bus init"))
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("%w: %s", err, t.say("这台服务器没有启用 JetStream", "this server or account has no JetStream"))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return fmt.Errorf("%w: %s", err, t.say("服务器没有答复：请稍后再试，并检查凭据的权限", "the server does not answer: try again, and check what the credentials may do"))
+	}
+	return err
+}
+
+// show prints one message. What is no idtap event is noted and passed over.
+func (t *follower) show(header map[string][]string, subject string, data []byte) {
+	env, err := event.ParseEnvelope(header, subject)
+	if err != nil {
+		t.note("忽略一条外来消息：%v", "passed over: %v", err)
+		return
+	}
+	if env.Content == event.ContentJOSE && t.key != nil {
+		opened, err := event.Open(data, env, *t.key)
+		if err != nil {
+			t.note("%s 无法解密：%v", "%s stays sealed: %v", env.ID, err)
+		} else {
+			env.Content, env.Suite, data = event.ContentJSON, "", opened
+		}
+	}
+	line := ""
+	if t.asJSON {
+		line, err = structured(env, data)
+		if err != nil {
+			t.note("%s 的数据不是 JSON", "%s: its data is no JSON", env.ID)
+			return
+		}
+	} else {
+		shown := env
+		shown.Time = env.Time.Local()
+		line = event.Line(shown, data, t.lang)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintln(t.out, line)
+}
+
+// structured is the whole event as CloudEvents writes it in JSON, with the NATS
+// subject as its subject.
+func structured(env event.Envelope, data []byte) (string, error) {
+	e := struct {
+		SpecVersion string          `json:"specversion"`
+		ID          string          `json:"id"`
+		Type        string          `json:"type"`
+		Source      string          `json:"source"`
+		Subject     string          `json:"subject"`
+		Time        string          `json:"time"`
+		Sequence    string          `json:"sequence,omitempty"`
+		Epoch       string          `json:"epoch,omitempty"`
+		Schema      string          `json:"dataschema"`
+		Content     string          `json:"datacontenttype"`
+		Suite       string          `json:"suite,omitempty"`
+		Data        json.RawMessage `json:"data"`
+	}{
+		"1.0", env.ID, env.Type, env.Source, env.Subject, env.TimeText(), "", env.Epoch,
+		event.SchemaURL(env.Type), env.Content, env.Suite, data,
+	}
+	if env.Seq > 0 {
+		e.Sequence = strconv.FormatUint(env.Seq, 10)
+	}
+	line, err := json.Marshal(e)
+	return string(line), err
+}
+
+// note tells the person something that is no result.
+func (t *follower) note(zh, en string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.err, "idtap: "+t.say(zh, en)+"\n", args...)
+}
+
+// redacted is a server address without a password in it.
+func redacted(url string) string {
+	if at := strings.LastIndex(url, "@"); at >= 0 {
+		scheme, _, _ := strings.Cut(url, "://")
+		return scheme + "://…" + url[at:]
+	}
+	return url
 }
