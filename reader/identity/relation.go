@@ -32,8 +32,10 @@ func (c *checker) hukou(doc card.Document) {
 }
 
 // relate compares the hukou division with the desk's as the census of 2020
-// does (bulletin no. 7): who moves between districts of one city is no migrant.
-// Retired codes count as their successors.
+// does (bulletin no. 7): who moves between the districts of one city is no
+// migrant. Codes count as what they are today. What a code leaves open (an
+// address resolved to its prefecture only, a retired prefecture) is not guessed:
+// then only a difference that is certain is told.
 func relate(kind card.Kind, hukou, desk string) Relation {
 	switch kind {
 	case card.HMTPermit:
@@ -41,15 +43,23 @@ func relate(kind card.Kind, hukou, desk string) Relation {
 	case card.ForeignPR2017, card.ForeignPR2023:
 		return Foreign
 	}
-	if hukou == "" || len(desk) != 6 {
+	if hukou == "" || len(desk) != 6 || !division.MainlandProvince(desk[:2]) {
 		return UnknownRelation
 	}
 	hukou, desk = division.Current(hukou), division.Current(desk)
 	switch {
 	case hukou[:2] != desk[:2]:
 		return OtherProvince
-	case hukou == desk && hukou[4:] != "00":
+	case hukou == desk && division.IsCounty(desk):
 		return SameCounty
+	case !division.KnownPrefecture(hukou) || !division.KnownPrefecture(desk):
+		return UnknownRelation
+	case !division.SamePrefecture(hukou, desk):
+		return SameProvince
+	case !division.IsCounty(hukou) || !division.IsCounty(desk):
+		return UnknownRelation
+	case division.IsDistrict(hukou) && division.IsDistrict(desk):
+		return SameCityDistricts
 	}
-	return UnknownRelation
+	return SamePrefecture
 }

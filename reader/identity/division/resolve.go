@@ -1,0 +1,262 @@
+package division
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
+)
+
+// Resolution is the division that an address names.
+type Resolution struct {
+	Code   string   // current code where a successor is known; "" if nothing is certain
+	County bool     // down to the county level
+	Path   []string // current names, province first
+	Rest   string   // the address after the names
+}
+
+// Resolve finds the division at the head of an address. Each level may be left
+// out; old names and old parents count; the longest reading wins. Two readings
+// that name different units answer nothing: better no answer than a wrong one.
+// Only the head is read, so that a 北京路 or 上海城 further on cannot mislead.
+func Resolve(address string) Resolution {
+	t := loaded()
+	w := walk{t: t, text: foldAddress(address)}
+	w.step(0, trail{})
+	return w.answer()
+}
+
+// headLimit is how much of an address can name divisions, in bytes: three
+// levels of at most twenty characters.
+const headLimit = 3 * 3 * 20
+
+// foldAddress removes spaces and narrows full-width letters in the head.
+func foldAddress(s string) string {
+	s = strings.TrimLeft(s, " \u3000")
+	head := s[:min(len(s), headLimit)]
+	if !strings.ContainsAny(head, " \u3000") {
+		return s
+	}
+	return strings.ReplaceAll(width.Fold.String(s), " ", "")
+}
+
+// trail is what a reading has named so far.
+type trail struct {
+	province   string // two digits
+	prefecture string // four digits
+	shorts     int    // stems used
+}
+
+// reading is the best of one class of units.
+type reading struct {
+	unit     int32
+	code     string // today's
+	explicit bool   // its prefecture was named
+	many     bool   // units of different codes read equally well
+}
+
+func (r *reading) add(unit int32, code string, explicit bool) {
+	switch {
+	case r.code == "":
+		*r = reading{unit: unit, code: code, explicit: explicit}
+	case r.code != code:
+		r.many = true
+	default:
+		r.explicit = r.explicit || explicit
+	}
+}
+
+// walk tries every reading of a text.
+type walk struct {
+	t    *table
+	text string
+
+	end, shorts            int // of the best readings to the county level
+	current, recent, stale reading
+
+	partEnd int // of the best reading to province or prefecture
+	part    reading
+}
+
+func (w *walk) step(pos int, at trail) {
+	text := w.text[pos:]
+	if pos > headLimit || len(text) < 6 {
+		return
+	}
+	for i, entries := 0, w.t.index.at(text); i < len(entries); i++ {
+		e := &entries[i]
+		if !strings.HasPrefix(text, e.name) {
+			continue
+		}
+		u := &w.t.units[e.unit]
+		if at.province != "" && u.Code[:2] != at.province {
+			continue
+		}
+		end := pos + len(e.name)
+		next := at
+		next.province = u.Code[:2]
+		if e.short {
+			next.shorts++
+		}
+		switch e.level {
+		case province:
+			if at.province == "" {
+				w.step(end, next)
+				w.partial(end, e)
+			}
+		case prefecture:
+			if at.prefecture == "" {
+				next.prefecture = u.Code[:4]
+				w.step(end, next)
+				if w.t.cityWithoutDistricts(u) && !e.short {
+					w.county(end, e, next)
+				} else {
+					w.partial(end, e)
+				}
+			}
+		case county:
+			direct := u.Code[2:4] == "90"
+			if at.prefecture == "" || u.Code[:4] == at.prefecture || direct {
+				w.county(end, e, at)
+			}
+		}
+	}
+	if pos > 0 {
+		if rest, ok := cutHeading(text); ok {
+			w.step(len(w.text)-len(rest), at)
+		}
+	}
+}
+
+// county takes a reading down to the county level.
+func (w *walk) county(end int, e *entry, at trail) {
+	u := &w.t.units[e.unit]
+	bare := at.province == ""
+	switch {
+	case !endsName(e.name, w.text[end:]):
+		return
+	case bare && !standsAlone(e.name, w.text[end:]):
+		return
+	case !u.Current && at.prefecture == "" && w.t.isPrefectureName(u.Code[:2], e.name):
+		return // 吉安市 alone is the prefecture-level city, not the county-level one before it
+	case end < w.end || end == w.end && at.shorts > w.shorts:
+		return
+	case end > w.end || at.shorts < w.shorts:
+		w.end, w.shorts = end, at.shorts
+		w.current, w.recent, w.stale = reading{}, reading{}, reading{}
+	}
+	class := &w.recent
+	if u.Current {
+		class = &w.current
+	} else if e.stale {
+		class = &w.stale
+	}
+	code := u.Code
+	if !u.Current {
+		code = w.t.current(int(e.unit))
+	}
+	class.add(e.unit, code, at.prefecture != "")
+}
+
+func (w *walk) partial(end int, e *entry) {
+	if e.short || end < w.partEnd || !endsName(e.name, w.text[end:]) {
+		return
+	}
+	if end > w.partEnd {
+		w.partEnd, w.part = end, reading{}
+	}
+	u := &w.t.units[e.unit]
+	code := w.t.current(int(e.unit))
+	if !u.Current && u.Successor == "" {
+		code = u.Code[:2] + "0000"
+	}
+	w.part.add(e.unit, code, false)
+}
+
+// answer weighs the readings: current units before retired ones, but a name
+// that was another unit's within the life of today's cards decides nothing.
+func (w *walk) answer() Resolution {
+	best, end, isCounty := w.current, w.end, true
+	switch {
+	case w.end == 0:
+		best, end, isCounty = w.part, w.partEnd, false
+	case best.code == "" && w.recent.code != "":
+		best = w.recent
+	case best.code == "":
+		best = w.stale
+	case w.recent.code != "" && !best.explicit && (w.recent.many || w.recent.code != best.code):
+		best.many = true
+	}
+	if best.code == "" || best.many {
+		return Resolution{}
+	}
+	i, ok := w.t.find(best.code)
+	if !ok {
+		return Resolution{}
+	}
+	return Resolution{Code: best.code, County: isCounty, Path: w.t.path(i), Rest: w.text[end:]}
+}
+
+// cityWithoutDistricts reports a prefecture-level city that is its own
+// county-level unit: Dongguan, Zhongshan, Danzhou.
+func (t *table) cityWithoutDistricts(u *Unit) bool {
+	if !u.Current {
+		return false
+	}
+	i, _ := t.find(u.Code)
+	for i++; i < len(t.units) && t.units[i].Code[:4] == u.Code[:4]; i++ {
+		if t.units[i].Current && !t.units[i].Zone {
+			return false
+		}
+	}
+	return true
+}
+
+// isPrefectureName reports whether a current prefecture of the province bears
+// the name.
+func (t *table) isPrefectureName(province, name string) bool {
+	for _, e := range t.index.at(name) {
+		if e.level == prefecture && e.name == name && t.units[e.unit].Current && t.units[e.unit].Code[:2] == province {
+			return true
+		}
+	}
+	return false
+}
+
+// cutHeading skips a heading that some registers copied into addresses.
+func cutHeading(text string) (string, bool) {
+	for _, h := range [...]string{"市辖区", "省直辖县级行政区划", "省直辖县级行政单位", "自治区直辖县级行政区划", "自治区直辖县级行政单位"} {
+		if rest, ok := strings.CutPrefix(text, h); ok {
+			return rest, true
+		}
+	}
+	return text, false
+}
+
+// endsName reports whether a division's name can end before rest: not inside
+// the name of a street or market.
+func endsName(name, rest string) bool {
+	for _, street := range [...]string{"路", "大道", "大街"} {
+		if strings.HasPrefix(rest, street) {
+			return false
+		}
+	}
+	return !(strings.HasSuffix(name, "市") && strings.HasPrefix(rest, "场"))
+}
+
+// standsAlone reports whether a county's name says where it is without its
+// province: it is not just a direction or landmark, and does not run on into the
+// name of a street, village or housing estate.
+func standsAlone(name, rest string) bool {
+	for _, more := range [...]string{"街", "巷", "村", "镇", "乡", "社区", "小区", "广场"} {
+		if strings.HasPrefix(rest, more) {
+			return false
+		}
+	}
+	_, size := utf8.DecodeLastRuneInString(name)
+	stem := name[:len(name)-size]
+	if utf8.RuneCountInString(stem) < 2 {
+		return !strings.HasSuffix(name, "区")
+	}
+	return strings.Trim(stem, "东西南北中城市郊矿新旧老港江河湖海山滨口桥铁高开发工业") != ""
+}
