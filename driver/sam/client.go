@@ -139,8 +139,11 @@ func (c *Client) awaitID(ctx context.Context) (string, error) {
 			return "", err
 		}
 		pause, cancel := c.within(ctx, powerUpPoll)
-		<-pause.Done()
+		err = c.discard(pause)
 		cancel()
+		if err != nil {
+			return "", c.failed(ctx, cmdSAMID.op, err)
+		}
 	}
 }
 

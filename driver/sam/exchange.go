@@ -27,9 +27,9 @@ const (
 	gapBytes = 30
 	// slowest is the rate that is allowed for when none is known.
 	slowest = 9600
-	// drainLimit bounds what is thrown away before a command: a line that
+	// discardLimit bounds what is thrown away before a command: a line that
 	// babbles without end must not hold the caller.
-	drainLimit = 64 << 10
+	discardLimit = 64 << 10
 	// floodLimit is more than any foreign message: rejected bytes beyond it
 	// were the answer itself with a damaged head.
 	floodLimit = 512
@@ -125,7 +125,7 @@ var ended = func() context.Context {
 // answer); or with the context.
 func (c *Client) exchange(ctx context.Context, cmd command, data ...byte) (Body, error) {
 	defer c.count()
-	if err := c.drain(); err != nil {
+	if err := c.discard(ended); err != nil {
 		return nil, c.failed(ctx, cmd.op, err)
 	}
 	c.rejected = 0
@@ -206,20 +206,20 @@ func (c *Client) receive(ctx context.Context, op string, answer context.Context,
 	return false, nil
 }
 
-// drain throws away what arrived unasked, frames included: answers to commands
-// that were given up, other protocols on the line. A frame that is half here
-// stays, its rest is on the way.
-func (c *Client) drain() error {
-	for n := 0; n < drainLimit; {
+// discard throws away what arrives unasked until the context ends, frames
+// included: answers to commands that were given up, other protocols on the
+// line. A frame that is half here stays, its rest is on the way.
+func (c *Client) discard(ctx context.Context) error {
+	for n := 0; n < discardLimit; {
 		for {
 			if _, ok := c.sniffer.Next(); !ok {
 				break
 			}
 			c.misfits++
 		}
-		got, err := c.t.Read(ended, c.buf[:])
+		got, err := c.t.Read(ctx, c.buf[:])
 		if got == 0 {
-			if err == nil || errors.Is(err, context.Canceled) {
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 				return nil
 			}
 			return err
