@@ -1,0 +1,252 @@
+package faulttest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"idtap/publisher/event"
+	"idtap/publisher/outbox"
+)
+
+// Queue is a queue in memory. It is strict: what the forwarder may not do, such
+// as deliver a record twice or out of order, makes Err non-nil.
+type Queue struct {
+	Epoch    string
+	Division string
+	Desk     string
+
+	mu      sync.Mutex
+	records []outbox.Record
+	acks    map[int64]outbox.Ack
+	dead    map[int64]string
+	chains  map[string]outbox.ChainState
+	adopted string
+	next    uint64
+	changed chan struct{}
+	err     error
+	fail    error
+}
+
+// NewQueue is an empty queue of a desk.
+func NewQueue(epoch, division, desk string) *Queue {
+	return &Queue{Epoch: epoch, Division: division, Desk: desk, acks: map[int64]outbox.Ack{}, dead: map[int64]string{},
+		chains: map[string]outbox.ChainState{}, changed: make(chan struct{})}
+}
+
+// Clone is the queue of a desk whose disk was copied: the same epoch, position
+// and records, as a state of its own.
+func (q *Queue) Clone() *Queue {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := NewQueue(q.Epoch, q.Division, q.Desk)
+	c.records = append(c.records, q.records...)
+	c.next = q.next
+	for k, v := range q.acks {
+		c.acks[k] = v
+	}
+	for k, v := range q.chains {
+		c.chains[k] = v
+	}
+	return c
+}
+
+// Accept adds n events about people of the given hukou division.
+func (q *Queue) Accept(n int, hukou string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for range n {
+		q.next++
+		id, err := event.NewID()
+		if err != nil {
+			panic(err)
+		}
+		q.records = append(q.records, outbox.Record{
+			Row:     int64(len(q.records) + 1),
+			Stamp:   outbox.Stamp{ID: id, Epoch: q.Epoch, Seq: q.next, AcceptedAt: time.Now()},
+			Type:    event.RecordedType,
+			Source:  event.Source(q.Desk, "front"),
+			Subject: event.Subject(event.RecordedType, event.Place{DeskDivision: q.Division, DeskID: q.Desk, HukouDivision: hukou}),
+			Filter:  event.Filter(q.Division, q.Desk),
+			Body:    fmt.Appendf(nil, `{"hukou":{"division":%q},"desk":{"seq":%d},"pad":"%0512d"}`, hukou, q.next, 0),
+		})
+	}
+	q.tell()
+}
+
+// Change alters a waiting record before it is delivered.
+func (q *Queue) Change(row int64, change func(*outbox.Record)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	change(&q.records[row-1])
+}
+
+// Requeue puts a delivered record back.
+func (q *Queue) Requeue(row int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.records[row-1].Requeued++
+	delete(q.acks, row)
+	q.tell()
+}
+
+// Forget loses every chain position, as a queue that was begun anew has.
+func (q *Queue) Forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	clear(q.chains)
+}
+
+// Fail makes every further call fail with err; nil mends it.
+func (q *Queue) Fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.fail = err
+	q.tell()
+}
+
+func (q *Queue) tell() {
+	close(q.changed)
+	q.changed = make(chan struct{})
+}
+
+// Next implements bus.Queue.
+func (q *Queue) Next(ctx context.Context) (outbox.Record, error) {
+	for {
+		q.mu.Lock()
+		if q.fail != nil {
+			defer q.mu.Unlock()
+			return outbox.Record{}, q.fail
+		}
+		for _, r := range q.records {
+			_, acked := q.acks[r.Row]
+			_, dead := q.dead[r.Row]
+			if !acked && !dead {
+				q.mu.Unlock()
+				return r, nil
+			}
+		}
+		changed := q.changed
+		q.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return outbox.Record{}, ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// Delivered implements bus.Queue.
+func (q *Queue) Delivered(_ context.Context, row int64, ack outbox.Ack, chain outbox.ChainState) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fail != nil {
+		return q.fail
+	}
+	if _, twice := q.acks[row]; twice {
+		q.err = fmt.Errorf("row %d delivered twice", row)
+	}
+	if before, ok := q.chains[chain.Filter]; ok && before.StreamCreated.Equal(chain.StreamCreated) && chain.LastSequence < before.LastSequence {
+		q.err = fmt.Errorf("the chain went back from %d to %d", before.LastSequence, chain.LastSequence)
+	}
+	q.acks[row], q.chains[chain.Filter] = ack, chain
+	q.tell()
+	return nil
+}
+
+// DeadLetter implements bus.Queue.
+func (q *Queue) DeadLetter(_ context.Context, row int64, reason string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fail != nil {
+		return q.fail
+	}
+	q.dead[row] = reason
+	q.tell()
+	return nil
+}
+
+// Chain implements bus.Queue.
+func (q *Queue) Chain(_ context.Context, filter string) (outbox.ChainState, bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c, ok := q.chains[filter]
+	return c, ok, q.fail
+}
+
+// SetChain implements bus.Queue.
+func (q *Queue) SetChain(_ context.Context, c outbox.ChainState) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.fail != nil {
+		return q.fail
+	}
+	q.chains[c.Filter] = c
+	return nil
+}
+
+// Adopt implements bus.Queue.
+func (q *Queue) Adopt(_ context.Context, lastSeq uint64, epoch string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.adopted = fmt.Sprintf("%s/%d", epoch, lastSeq)
+	return q.fail
+}
+
+// Adopted is "epoch/sequence" of the last adoption.
+func (q *Queue) Adopted() string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.adopted
+}
+
+// Drained waits until nothing is waiting.
+func (q *Queue) Drained(ctx context.Context) error {
+	for {
+		q.mu.Lock()
+		left, changed, err := len(q.records)-len(q.acks)-len(q.dead), q.changed, q.err
+		q.mu.Unlock()
+		if err != nil || left == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d records still wait", left)
+		case <-changed:
+		}
+	}
+}
+
+// Acks and Dead are what was settled, by row.
+func (q *Queue) Acks() map[int64]outbox.Ack {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := map[int64]outbox.Ack{}
+	for k, v := range q.acks {
+		c[k] = v
+	}
+	return c
+}
+
+// Dead is the reasons of the dead letters, by row.
+func (q *Queue) Dead() map[int64]string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := map[int64]string{}
+	for k, v := range q.dead {
+		c[k] = v
+	}
+	return c
+}
+
+// Accepted is every record's stamp, in order.
+func (q *Queue) Accepted() []outbox.Stamp {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var s []outbox.Stamp
+	for _, r := range q.records {
+		s = append(s, r.Stamp)
+	}
+	return s
+}

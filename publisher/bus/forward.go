@@ -1,0 +1,395 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"idtap/publisher/event"
+	"idtap/publisher/outbox"
+)
+
+// Queue is what the forwarder needs of the queue; *outbox.Queue has it.
+type Queue interface {
+	// Next waits for the oldest record that is not delivered.
+	Next(ctx context.Context) (outbox.Record, error)
+	// Delivered marks a record and stores the chain's position, both or neither.
+	Delivered(ctx context.Context, row int64, ack outbox.Ack, chain outbox.ChainState) error
+	// DeadLetter puts a record that can never be delivered where people see it.
+	DeadLetter(ctx context.Context, row int64, reason string) error
+	Chain(ctx context.Context, filter string) (outbox.ChainState, bool, error)
+	SetChain(ctx context.Context, c outbox.ChainState) error
+	// Adopt tells a queue what the stream last stored of this desk under another epoch.
+	Adopt(ctx context.Context, lastSeq uint64, epoch string) error
+}
+
+// Reasons of dead letters: events that no retry can deliver.
+const (
+	ReasonTooLarge    = "too_large"    // larger than the server or the stream takes
+	ReasonNoRecipient = "no_recipient" // every recipient is limited to other hukou divisions
+	ReasonErased      = "erased"       // put back by hand after its body was erased
+	ReasonInvalid     = "invalid"      // cannot be sealed or published as it stands
+)
+
+// Back-off between attempts: doubled from first to last, with a quarter of
+// jitter. A change of the connection cuts a wait short.
+const (
+	backoffFirst   = 100 * time.Millisecond
+	backoffLast    = 15 * time.Second
+	preflightEvery = time.Hour
+	stuckAfter     = 3 // unanswered publishes before the embedded server is started anew
+)
+
+// forwarder takes records from the queue one at a time and publishes each until
+// the stream has it.
+type forwarder struct {
+	queue      Queue
+	link       *link
+	embedded   *embedded // nil for a server elsewhere
+	stream     string
+	create     *jetstream.StreamConfig // made if missing; nil: an administrator's business
+	want       Want
+	strict     bool
+	recipients []event.Recipient
+	ackWait    time.Duration
+	clock      clockwork.Clock
+	log        zerolog.Logger
+	fail       func(step string) error // tests only
+
+	report func(func(*Health))
+	wake   chan struct{} // the connection changed, or an adoption was asked for
+	adopts chan struct{} // an administrator has decided: this desk keeps its id
+	stale  atomic.Bool   // the connection changed: what is known of the stream may be wrong
+
+	view     view
+	silent   int // publishes in a row without an answer
+	attempts int // since the last success
+}
+
+// view is what is known of the stream for one filter.
+type view struct {
+	filter   string
+	created  time.Time
+	chain    bool // compare-and-set works: seen, direct get allowed
+	problems []Problem
+	at       time.Time // zero: not seen
+}
+
+// run delivers until ctx ends.
+func (f *forwarder) run(ctx context.Context) {
+	for {
+		err := f.step(ctx)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, outbox.ErrClosed):
+			return
+		case err == nil:
+			f.attempts, f.silent = 0, 0
+			f.state(nil)
+		default:
+			if codeOf(err) != chainInterrupted || f.attempts > 0 {
+				f.state(err)
+			}
+			f.revive(err)
+			f.wait(ctx, err)
+		}
+	}
+}
+
+// step looks at the stream if it is time to, waits for a record and publishes
+// it once. It answers nil too when there was nothing to deliver but reason to
+// look again.
+func (f *forwarder) step(ctx context.Context) error {
+	nc, js, err := f.link.up()
+	if err != nil {
+		return &stop{connectCode(err), err}
+	}
+	if f.stale.Swap(false) {
+		f.view.at = time.Time{}
+	}
+	if f.clock.Since(f.view.at) >= preflightEvery {
+		if err := f.look(ctx, nc, js, f.want.Subject); err != nil {
+			return err
+		}
+		f.state(nil)
+	}
+	if err := f.fit(); err != nil {
+		return err
+	}
+	r, err := f.next(ctx)
+	switch {
+	case err == nil:
+		return f.deliver(ctx, nc, js, r)
+	case errors.Is(err, context.Canceled):
+		return nil
+	}
+	return &stop{QueueFailed, err}
+}
+
+// next waits for a record, but no longer than until the connection changes or
+// the stream is to be looked at again.
+func (f *forwarder) next(ctx context.Context) (outbox.Record, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tick := f.clock.NewTimer(preflightEvery)
+	defer tick.Stop()
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-f.wake:
+		case <-tick.Chan():
+		}
+		cancel()
+	}()
+	return f.queue.Next(ctx)
+}
+
+// fit is nil unless strict mode is on and the preflight has failed: then an
+// acknowledgement would not count, and nothing is published.
+func (f *forwarder) fit() error {
+	if p := f.view.problems; f.strict && len(p) > 0 {
+		f.view.at = time.Time{} // an administrator may mend it at any time
+		return &stop{StreamUnfit, fmt.Errorf("%s: %s", p[0].Code, p[0].Detail)}
+	}
+	return nil
+}
+
+// stop is why an event stays in the queue.
+type stop struct {
+	code Code
+	err  error
+}
+
+func (s *stop) Error() string { return s.err.Error() }
+func (s *stop) Unwrap() error { return s.err }
+
+func codeOf(err error) Code {
+	var s *stop
+	if errors.As(err, &s) {
+		return s.code
+	}
+	return StreamRefused
+}
+
+func (f *forwarder) state(err error) {
+	f.report(func(h *Health) {
+		h.Code, h.Detail = "", ""
+		if err != nil {
+			h.Code, h.Detail = codeOf(err), err.Error()
+		}
+		h.preflight, h.Mode = f.view.problems, ""
+		if f.view.filter != "" {
+			h.Mode = ModeMsgID
+			if f.view.chain {
+				h.Mode = ModeChain
+			}
+		}
+	})
+}
+
+// wait backs off. The first collision with the chain is resolved at once.
+func (f *forwarder) wait(ctx context.Context, err error) {
+	f.attempts++
+	d := min(backoffFirst<<min(f.attempts-1, 10), backoffLast)
+	if codeOf(err) == chainInterrupted && f.attempts == 1 {
+		return
+	}
+	d += rand.N(d/4 + 1)
+	select {
+	case <-ctx.Done():
+	case <-f.wake:
+	case <-f.clock.After(d):
+	}
+}
+
+// revive starts a silent embedded server anew: after a full disk it answers
+// nothing until then.
+func (f *forwarder) revive(err error) {
+	switch codeOf(err) {
+	case NoAnswer, StreamDown, NoStream:
+		f.silent++
+	}
+	if f.embedded == nil || f.silent < stuckAfter {
+		return
+	}
+	f.silent = 0
+	if err := f.embedded.restart(); err != nil {
+		f.state(&stop{EmbeddedFailed, err})
+	}
+}
+
+// deliver publishes one record once and settles what can be settled. Its error
+// is a *stop: the record stays.
+func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, r outbox.Record) error {
+	if f.view.filter != r.Filter { // accepted under an earlier desk id
+		if err := f.look(ctx, nc, js, r.Filter); err != nil {
+			return err
+		}
+		if err := f.fit(); err != nil {
+			return err
+		}
+	}
+	msg, dead, err := f.message(r)
+	if dead != "" {
+		return f.bury(ctx, r, dead)
+	} else if err != nil {
+		return err
+	}
+	if err := f.failAt("sealed"); err != nil {
+		return err
+	}
+	chain := outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created}
+	opts := []jetstream.PublishOpt{jetstream.WithExpectStream(f.stream), jetstream.WithRetryAttempts(0)}
+	if f.view.chain {
+		var settled bool
+		if chain, settled, err = f.position(ctx, nc, r); err != nil || settled {
+			return err
+		}
+		opts = append(opts, jetstream.WithExpectLastSequenceForSubject(chain.LastSequence, r.Filter))
+	}
+	ack, err := f.publish(ctx, js, msg, opts)
+	if err := f.failAt("published"); err != nil {
+		return err
+	}
+	if err != nil {
+		return f.refused(ctx, nc, r, err)
+	}
+	if ack.Stream != f.stream {
+		return &stop{WrongStream, fmt.Errorf("stream %s acknowledged, not %s", ack.Stream, f.stream)}
+	}
+	return f.settle(ctx, r, ack.Sequence, ack.Duplicate, chain)
+}
+
+func (f *forwarder) publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, opts []jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	ctx, done := f.link.expect(ctx, msg.Subject, f.ackWait)
+	defer done()
+	ack, err := js.PublishMsg(ctx, msg, opts...)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	return ack, nil
+}
+
+// message is the record as it goes onto the bus; dead names why it never can.
+func (f *forwarder) message(r outbox.Record) (msg *nats.Msg, dead string, err error) {
+	if r.Body == nil {
+		return nil, ReasonErased, nil
+	}
+	env, body := r.Envelope(), r.Body
+	if len(f.recipients) > 0 {
+		env.Content = event.ContentJOSE
+		body, err = event.Seal(r.Body, env, f.recipients)
+		switch {
+		case errors.Is(err, event.ErrNoRecipient):
+			return nil, ReasonNoRecipient, nil
+		case errors.Is(err, event.ErrRecipients):
+			return nil, "", &stop{SealFailed, err}
+		case err != nil:
+			f.log.Error().Err(err).Str("id", r.ID).Msg("an event cannot be sealed")
+			return nil, ReasonInvalid, nil
+		}
+	}
+	msg = &nats.Msg{Subject: r.Subject, Header: nats.Header(env.Headers()), Data: body}
+	msg.Header[event.HeaderMsgID] = []string{messageID(r)}
+	if r.Requeued > 0 {
+		msg.Header[event.HeaderRequeued] = []string{fmt.Sprint(r.Requeued)}
+	}
+	return msg, "", nil
+}
+
+// position is where the chain of the record's filter stands. Where the queue
+// does not know it for this incarnation of the stream, it is read from there;
+// settled: the record turned out to be stored already.
+func (f *forwarder) position(ctx context.Context, nc *nats.Conn, r outbox.Record) (chain outbox.ChainState, settled bool, err error) {
+	chain, known, err := f.queue.Chain(ctx, r.Filter)
+	if err != nil {
+		return chain, false, &stop{QueueFailed, err}
+	}
+	if known && chain.StreamCreated.Equal(f.view.created) {
+		return chain, false, nil
+	}
+	return f.resolve(ctx, nc, r, 0)
+}
+
+// resolve reads the last message on the record's filter and takes the chain's
+// position from it.
+func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record, atLeast uint64) (chain outbox.ChainState, settled bool, err error) {
+	chain, known, err := f.queue.Chain(ctx, r.Filter)
+	if err != nil {
+		return chain, false, &stop{QueueFailed, err}
+	}
+	last, err := lastStored(ctx, f.link, nc, f.stream, r.Filter, f.ackWait, atLeast)
+	if err != nil {
+		if errors.Is(err, errDenied) || errors.Is(err, nats.ErrNoResponders) {
+			f.view.at = time.Time{} // look again: the chain may no longer be possible
+		}
+		return chain, false, &stop{chainInterrupted, err}
+	}
+	same := chain.StreamCreated.Equal(f.view.created)
+	next := outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created, LastSequence: last.Seq}
+	switch reconcile(r, chain, known, same, last) {
+	case isStored:
+		return next, true, f.settle(ctx, r, last.Seq, true, next)
+	case foreign:
+		if !f.adoptionAsked() {
+			return next, false, &stop{DeskIDInUse, fmt.Errorf("epoch %s stored desk sequence %d, this queue is epoch %s", last.Epoch, last.Desk, r.Epoch)}
+		}
+		fallthrough
+	case adopt:
+		f.log.Warn().Str("epoch", last.Epoch).Uint64("desk_seq", last.Desk).Msg("going on behind what another queue of this desk has stored")
+		if err := f.queue.Adopt(ctx, last.Desk, last.Epoch); err != nil {
+			return next, false, &stop{QueueFailed, err}
+		}
+	}
+	if err := f.queue.SetChain(ctx, next); err != nil {
+		return next, false, &stop{QueueFailed, err}
+	}
+	return next, false, nil
+}
+
+func (f *forwarder) adoptionAsked() bool {
+	select {
+	case <-f.adopts:
+		return true
+	default:
+		return false
+	}
+}
+
+// settle marks a stored record. A duplicate's sequence may lie behind the
+// chain's position, which never goes back on the same stream.
+func (f *forwarder) settle(ctx context.Context, r outbox.Record, seq uint64, duplicate bool, chain outbox.ChainState) error {
+	ack := outbox.Ack{Stream: f.stream, Sequence: seq, Duplicate: duplicate, Local: f.embedded != nil, At: f.clock.Now()}
+	chain.LastSequence = max(chain.LastSequence, seq)
+	if err := f.queue.Delivered(ctx, r.Row, ack, chain); err != nil {
+		return &stop{QueueFailed, err}
+	}
+	f.report(func(h *Health) { h.LastAck, h.Acked = ack.At, h.Acked+1 })
+	return f.failAt("delivered")
+}
+
+func (f *forwarder) bury(ctx context.Context, r outbox.Record, reason string) error {
+	f.log.Error().Str("id", r.ID).Str("reason", reason).Msg("an event can never be delivered: it is among the dead letters")
+	if err := f.queue.DeadLetter(ctx, r.Row, reason); err != nil {
+		return &stop{QueueFailed, err}
+	}
+	f.report(func(h *Health) { h.Dead++ })
+	return nil
+}
+
+func (f *forwarder) failAt(step string) error {
+	if f.fail == nil {
+		return nil
+	}
+	if err := f.fail(step); err != nil {
+		return &stop{QueueFailed, err}
+	}
+	return nil
+}

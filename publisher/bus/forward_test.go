@@ -1,0 +1,389 @@
+package bus
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"idtap/publisher/bus/faulttest"
+	"idtap/publisher/event"
+	"idtap/publisher/outbox"
+)
+
+func TestEmbeddedServerKeepsEventsOnTheDesk(t *testing.T) {
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(3, hukou)
+	d := startDesk(t, q, embeddedOptions(t))
+	d.drained()
+	h := d.until("delivering", Health.Delivering)
+	if !h.Local || h.Mode != ModeChain || h.Listen != "" || h.Acked != 3 {
+		t.Fatalf("%+v", h)
+	}
+	for row, ack := range q.Acks() {
+		if !ack.Local || ack.Stream != stream || ack.Duplicate {
+			t.Fatalf("row %d: %+v", row, ack)
+		}
+	}
+}
+
+func TestEventsAreStoredOnceInOrder(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(20, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.drained()
+	c.audit(q)
+	stored := c.stored()
+	for i, m := range stored {
+		if m.Seq != uint64(i+1) || m.ID != m.MsgID || m.Epoch != "e1" || m.Subject != "idtap.v1.recorded.41.4101.410105.d1.62.6204.620422" {
+			t.Fatalf("message %d: %+v", i, m)
+		}
+	}
+	h := d.until("delivering", Health.Delivering)
+	if h.Local || h.URL != c.URL() || h.Mode != ModeChain || len(h.Problems) != 0 {
+		t.Fatalf("%+v", h)
+	}
+	for _, ack := range q.Acks() {
+		if ack.Local {
+			t.Fatal("a server elsewhere counts as local")
+		}
+	}
+}
+
+func everyTenth() func() bool {
+	var n atomic.Int64
+	return func() bool { return n.Add(1)%10 == 3 }
+}
+
+func TestLostAcksBeyondTheDuplicateWindow(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	// Shorter than the wait for one acknowledgement: every retry comes too late
+	// for the window, as after days of outage.
+	c.update(func(s *jetstream.StreamConfig) { s.Duplicates = 100 * time.Millisecond })
+	n := c.network(0)
+	n.Swallow(everyTenth())
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(60, hukou)
+	q.Accept(60, "411402")
+	d := startDesk(t, q, Options{Provider: n, AckWait: 250 * time.Millisecond})
+	d.drained()
+	c.audit(q)
+	resolved := 0
+	for _, a := range q.Acks() {
+		if a.Duplicate {
+			resolved++
+		}
+	}
+	if resolved < 12 {
+		t.Fatalf("%d of 12 lost acknowledgements resolved by reading back", resolved)
+	}
+}
+
+func TestOutageLongerThanTheDuplicateWindow(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	c.update(func(s *jetstream.StreamConfig) { s.Duplicates = 100 * time.Millisecond })
+	n := c.network(0)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Provider: n})
+	q.Accept(5, hukou)
+	d.drained()
+	n.Swallow(func() bool { return true })
+	q.Accept(40, hukou)   // the first is stored, its acknowledgement lost
+	d.untilCode(NoAnswer) // and the window has passed
+	n.Down(true)
+	d.untilCode(Unreachable)
+	n.Swallow(everyTenth())
+	n.Down(false)
+	d.drained()
+	c.audit(q)
+}
+
+func TestCutConnections(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	n := c.network(0)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Provider: n})
+	for range 10 {
+		q.Accept(10, hukou)
+		n.Cut()
+	}
+	d.drained()
+	c.audit(q)
+}
+
+func TestBlackHoleIsAnUnansweredPublish(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	n := c.network(0)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Provider: n})
+	d.until("delivering", Health.Delivering)
+	n.Drop(false, true)
+	q.Accept(3, hukou)
+	d.untilCode(NoAnswer)
+	n.Drop(false, false)
+	d.drained()
+	c.audit(q)
+}
+
+func TestServerAppearsLate(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	c.Kill(0)
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(5, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.untilCode(Unreachable)
+	if err := c.Start(0); err != nil {
+		t.Fatal(err)
+	}
+	d.drained()
+	c.audit(q)
+}
+
+func TestPurgeAndRecreation(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(5, hukou)
+	d.drained()
+	s := must[jetstream.Stream](t)(c.js.Stream(t.Context(), stream))
+	if err := s.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	q.Accept(3, hukou)
+	d.drained()
+	if got := c.stored(); len(got) != 3 || got[0].Seq != 6 {
+		t.Fatalf("after the purge: %+v", got)
+	}
+	if err := c.js.DeleteStream(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	q.Accept(3, hukou)
+	d.untilCode(NoStream)
+	must[jetstream.Stream](t)(c.js.CreateStream(t.Context(), RecommendedStream(stream, 1, 0, 0)))
+	d.drained()
+	if got := c.stored(); len(got) != 3 || got[0].Seq != 9 || got[0].Sequence != 1 {
+		t.Fatalf("after the re-creation: %+v", got)
+	}
+}
+
+func TestStreamMadeAnewWithALongerHistory(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(1, hukou)
+	d.drained()
+	// The desk's position is 1 again by chance on the new stream, with another
+	// desk's event there.
+	if err := c.js.DeleteStream(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	must[jetstream.Stream](t)(c.js.CreateStream(t.Context(), RecommendedStream(stream, 1, 0, 0)))
+	must[*jetstream.PubAck](t)(c.js.Publish(t.Context(), "idtap.v1.recorded.41.4101.410105.d2.62.6204.620422", nil))
+	q.Accept(4, hukou)
+	d.drained()
+	if got := c.stored(); len(got) != 5 {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestCloneOfADeskImageIsStopped(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(3, hukou)
+	d.drained()
+	clone := q.Clone()
+	q.Accept(2, hukou)
+	d.drained()
+	clone.Accept(2, hukou)
+	other := startDesk(t, clone, Options{Server: Server{URL: c.URL()}})
+	other.untilCode(DeskIDInUse)
+	clone.Accept(1, hukou) // taps go on being accepted
+	if n := len(c.stored()); n != 5 {
+		t.Fatalf("%d stored while the clone is stopped", n)
+	}
+	if err := other.Adopt(); err != nil {
+		t.Fatal(err)
+	}
+	other.drained()
+	if clone.Adopted() != "e1/5" {
+		t.Fatalf("adopted %q", clone.Adopted())
+	}
+	q.Accept(1, hukou)
+	d.untilCode(DeskIDInUse) // now the first is the stranger
+	if err := other.Adopt(); !errors.Is(err, ErrNotAsked) {
+		t.Fatalf("adopt without need: %v", err)
+	}
+}
+
+func TestReimagedDeskGoesOn(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(7, hukou)
+	d.drained()
+	d.Stop()
+	again := faulttest.NewQueue("e2", division, "d1")
+	again.Accept(3, hukou)
+	startDesk(t, again, Options{Server: Server{URL: c.URL()}}).drained()
+	if again.Adopted() != "e1/7" {
+		t.Fatalf("adopted %q", again.Adopted())
+	}
+	c.audit(q, again)
+}
+
+func TestForeignEpochStopsADeskThatHasPublished(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(2, hukou)
+	d.drained()
+	second := faulttest.NewQueue("e2", division, "d1")
+	second.Accept(2, hukou)
+	startDesk(t, second, Options{Server: Server{URL: c.URL()}}).drained()
+	q.Accept(1, hukou)
+	h := d.untilCode(DeskIDInUse)
+	if h.Delivering() {
+		t.Fatalf("%+v", h)
+	}
+}
+
+func TestChangedDeskIDDrainsTheOldFilterFirst(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(3, hukou)
+	q.Desk, q.Division = "d9", "410102"
+	q.Accept(3, hukou)
+	startDesk(t, q, Options{Server: Server{URL: c.URL()}}).drained()
+	c.audit(q)
+	var order []string
+	for _, m := range c.stored() {
+		_, p, err := event.ParseSubject(m.Subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		order = append(order, p.DeskID)
+	}
+	if want := []string{"d1", "d1", "d1", "d9", "d9", "d9"}; !slices.Equal(order, want) {
+		t.Fatalf("order %v", order)
+	}
+}
+
+func TestRequeueStoresAgainUnderTheSameID(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(3, hukou)
+	d.drained()
+	q.Requeue(2)
+	d.drained()
+	q.Accept(1, hukou)
+	d.drained()
+	got := c.stored()
+	if len(got) != 5 || got[3].ID != got[1].ID || got[3].Requeued != "1" || got[4].Seq != 4 {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestLostPositionIsReadBack(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(3, hukou)
+	d.drained()
+	q.Forget()
+	q.Accept(3, hukou)
+	d.drained()
+	c.audit(q)
+}
+
+func TestDeadLetters(t *testing.T) {
+	c := startCentral(t, 1, func(o *server.Options) { o.MaxPayload = 64 << 10 })
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(4, hukou)
+	q.Change(1, func(r *outbox.Record) { r.Body = make([]byte, 100<<10) })
+	q.Change(2, func(r *outbox.Record) { r.Body = nil })
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.drained()
+	if dead := q.Dead(); len(dead) != 2 || dead[1] != ReasonTooLarge || dead[2] != ReasonErased {
+		t.Fatalf("%v", dead)
+	}
+	if h := d.Health(); h.Dead != 2 {
+		t.Fatalf("%+v", h)
+	}
+	c.update(func(s *jetstream.StreamConfig) { s.MaxMsgSize = 1 << 10 })
+	q.Accept(1, hukou)
+	q.Change(5, func(r *outbox.Record) { r.Body = make([]byte, 10<<10) })
+	d.drained()
+}
+
+func TestFullStreamKeepsEvents(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	c.update(func(s *jetstream.StreamConfig) { s.MaxMsgs = 3 })
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(5, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.untilCode(StreamFull)
+	c.update(func(s *jetstream.StreamConfig) { s.MaxMsgs = -1 })
+	d.drained()
+	c.audit(q)
+}
+
+func TestQueueThatFailsIsAState(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.until("delivering", Health.Delivering)
+	q.Accept(1, hukou)
+	q.Fail(errors.New("disk I/O error"))
+	q.Accept(4, hukou)
+	d.untilCode(QueueFailed)
+	q.Fail(nil)
+	d.drained()
+	c.audit(q)
+}
+
+func TestWrongStreamDoesNotCount(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	if err := c.js.DeleteStream(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	must[jetstream.Stream](t)(c.js.CreateStream(t.Context(), RecommendedStream("OTHER", 1, 0, 0)))
+	other := RecommendedStream(stream, 1, 0, 0)
+	other.Subjects = []string{"elsewhere.>"}
+	must[jetstream.Stream](t)(c.js.CreateStream(t.Context(), other))
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(1, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	h := d.untilCode(WrongStream)
+	if len(h.Problems) != 1 || h.Problems[0].Code != StreamSubjects {
+		t.Fatalf("%+v", h.Problems)
+	}
+	if len(q.Acks()) != 0 {
+		t.Fatal("counted as delivered")
+	}
+}
+
+func TestStrictModeHoldsBack(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(2, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}, Replicas: 3, Strict: true})
+	h := d.untilCode(StreamUnfit)
+	if len(h.Problems) != 1 || h.Problems[0].Code != StreamReplicas {
+		t.Fatalf("%+v", h)
+	}
+	if len(c.stored())+len(q.Acks()) != 0 {
+		t.Fatal("published to a stream that failed the preflight")
+	}
+	lax := startDesk(t, q.Clone(), Options{Server: Server{URL: c.URL()}, Replicas: 3})
+	lax.drained()
+	if h := lax.Health(); len(h.Problems) != 1 {
+		t.Fatalf("%+v", h)
+	}
+}

@@ -1,0 +1,48 @@
+package bus
+
+import (
+	"context"
+	"time"
+)
+
+// watch looks after what goes with a connection: the micro service, the
+// readers' states, and the dates on which certificates and credentials end.
+func (b *Bus) watch(ctx context.Context) {
+	for {
+		b.watchOnce()
+		select {
+		case <-ctx.Done():
+			return
+		case <-b.kick:
+		case <-b.clock.After(watchEvery):
+		}
+	}
+}
+
+func (b *Bus) watchOnce() {
+	if err := b.service.serve(); err != nil {
+		b.o.Log.Warn().Err(err).Msg("the micro service does not answer")
+	}
+	if n := b.link.connections(); n != b.served {
+		b.served = n
+		b.service.tellAll()
+	}
+	// Files that cannot be read are the connection's error, not a date.
+	cert, _ := b.o.Server.certExpiry()
+	creds, _ := b.o.Server.credsExpiry()
+	server := b.link.serverCertExpiry()
+	if server.IsZero() {
+		server = b.Health().ServerCertExpiry // of the last connection
+	}
+	denied := b.link.deniedSubject()
+	b.update(func(h *Health) {
+		h.CertExpiry, h.CredsExpiry, h.ServerCertExpiry = cert, creds, server
+		h.dates = expiries(b.clock.Now(), cert, server, creds)
+		h.service = nil
+		if denied != "" {
+			h.service = []Problem{{ServiceDenied, "no permission for " + denied}}
+		}
+	})
+}
+
+const watchEvery = time.Hour
