@@ -1,0 +1,91 @@
+// The clerk's page: follows the live stream and shows it.
+
+import { byId } from "./dom.js";
+import { say, switchLanguage, translate } from "./words.js";
+import { follow } from "./stream.js";
+import { onTokenNeeded } from "./api.js";
+import * as lists from "./lists.js";
+import * as panels from "./panels.js";
+import * as reviews from "./review.js";
+import * as sound from "./sound.js";
+
+const state = { readers: [] };
+let boot = "";
+
+// take merges a snapshot or a change: a key that is there replaces ours, readers
+// go by name.
+function take(name, news) {
+  const snapshot = name === "snapshot";
+  if (snapshot) {
+    state.readers = news.readers || [];
+    if (boot && boot !== news.boot) reviews.recallSession().catch(() => {});
+    boot = news.boot;
+  }
+  for (const key of ["desk", "queue", "bus", "today", "last", "todo", "todo_count"]) if (key in news) state[key] = news[key];
+  for (const view of news.readers || []) {
+    const i = state.readers.findIndex((r) => r.name === view.name);
+    if (i < 0) state.readers.push(view);
+    else state.readers[i] = view;
+  }
+  clearTimeout(gone);
+  gone = undefined;
+  panels.render(snapshot ? state.readers : news.readers || [], snapshot);
+  side(snapshot ? state : news);
+}
+
+function side(news) {
+  if (news.desk) byId("demo").hidden = !news.desk.test;
+  if (news.readers || news.bus || news.queue) lists.lamps(state);
+  if (news.today) lists.today(state.today);
+  if (news.todo) lists.todo(state.todo, state.todo_count, reviews.review);
+  if (news.last) lists.last(state.last, reviews.review);
+}
+
+// A stream that breaks off is said only when it does not come back at once.
+let gone;
+function lost() {
+  if (gone === undefined) gone = setTimeout(panels.offline, 1500);
+}
+
+function redraw() {
+  translate();
+  toolbar();
+  panels.redraw();
+  side(state);
+}
+
+function toolbar() {
+  const on = sound.soundOn();
+  byId("sound").setAttribute("aria-pressed", String(on));
+  byId("sound").textContent = say(on ? "sound.on" : "sound.off");
+  byId("unblock").hidden = !sound.blocked();
+  byId("language").setAttribute("aria-label", say("language.label"));
+  const who = reviews.operator();
+  byId("sign").textContent = who ? who + " · " + say("sign_out") : say("sign_in");
+}
+
+const tell = (text) => { byId("polite").textContent = text; toast(text); };
+
+let fading;
+function toast(text) {
+  const node = byId("toast");
+  node.textContent = text;
+  node.hidden = false;
+  clearTimeout(fading);
+  fading = setTimeout(() => { node.hidden = true; }, 5000);
+}
+
+onTokenNeeded(reviews.askToken);
+reviews.setUp(toolbar, tell);
+panels.setUp(reviews.review, async (failure) => {
+  if (failure.code === "sign_in_required") await reviews.signIn();
+  else tell(reviews.message(failure));
+});
+byId("sound").addEventListener("click", () => { sound.setSound(!sound.soundOn()); toolbar(); });
+byId("language").addEventListener("click", () => { switchLanguage(); redraw(); });
+byId("sign").addEventListener("click", () => (reviews.operator() ? reviews.signOut() : reviews.signIn()).catch(() => {}));
+translate();
+sound.start(toolbar);
+toolbar();
+reviews.recallSession().catch(() => {});
+follow(take, lost);

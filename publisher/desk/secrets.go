@@ -1,0 +1,106 @@
+package desk
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	minToken = 24 // characters
+	minPIN   = 4
+)
+
+// readSecret reads a small file that nobody else may read. On Windows the
+// file's ACL is the administrator's business.
+func readSecret(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s: mode %04o lets others read it; chmod 600 it", path, info.Mode().Perm())
+	}
+	if info.Size() > 64<<10 {
+		return nil, fmt.Errorf("%s: larger than 64 KiB", path)
+	}
+	b := make([]byte, info.Size())
+	n, err := f.Read(b)
+	if err != nil && n == 0 && info.Size() > 0 {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b[:n], nil
+}
+
+// readToken reads the token file: one line.
+func readToken(path string) (string, error) {
+	b, err := readSecret(path)
+	if err != nil {
+		return "", fmt.Errorf("token file: %w", err)
+	}
+	token := string(bytes.TrimSpace(b))
+	if len(token) < minToken || strings.ContainsAny(token, " \t\r\n") {
+		return "", fmt.Errorf("token file: %s: want one line of at least %d characters without spaces", path, minToken)
+	}
+	return token, nil
+}
+
+// operators are the people of the PIN file by the hash of their PIN.
+type operators map[[sha256.Size]byte]string
+
+// readPINs reads the PIN file: one operator a line, the name and the PIN with
+// spaces between; empty lines and lines that begin with # are skipped.
+//
+//	张敏 482913
+//
+// No error text holds a PIN.
+func readPINs(path string) (operators, error) {
+	b, err := readSecret(path)
+	if err != nil {
+		return nil, fmt.Errorf("PIN file: %w", err)
+	}
+	ops := operators{}
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		i := strings.LastIndexAny(line, " \t")
+		if i < 0 || utf8.RuneCountInString(line[i+1:]) < minPIN {
+			return nil, fmt.Errorf("PIN file: %s: line %d: want a name, a space and a PIN of at least %d characters", path, n, minPIN)
+		}
+		h := sha256.Sum256([]byte(line[i+1:]))
+		if _, taken := ops[h]; taken {
+			return nil, fmt.Errorf("PIN file: %s: line %d: two operators have the same PIN", path, n)
+		}
+		ops[h] = strings.TrimSpace(line[:i])
+	}
+	if len(ops) == 0 {
+		return nil, fmt.Errorf("PIN file: %s: no operator in it", path)
+	}
+	return ops, nil
+}
+
+// find gives the operator of a PIN. Every entry is compared, in constant time.
+func (ops operators) find(pin string) (string, bool) {
+	want := sha256.Sum256([]byte(pin))
+	name, found := "", false
+	for h, n := range ops {
+		if subtle.ConstantTimeCompare(h[:], want[:]) == 1 {
+			name, found = n, true
+		}
+	}
+	return name, found
+}
