@@ -203,4 +203,3 @@ func (s *Server) Serve(ctx context.Context) error {
 	<-ended
 	return nil
 }
-
