@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"idtap/reader/identity"
 )
 
 // Line is an event in one line for people, masked: time, what happened, the
@@ -87,7 +89,7 @@ func (w *line) test(test bool) {
 
 func (w *line) registration(r *Registration) {
 	w.test(r.Test)
-	w.add(w.word(r.Document.Kind, r.Document.Kind))
+	w.add(w.word("kind "+r.Document.Kind, r.Document.Kind))
 	name := MaskName(r.Person.Name)
 	if name == "" {
 		name = MaskName(r.Person.NameEn)
@@ -107,7 +109,9 @@ func (w *line) registration(r *Registration) {
 		}
 		w.add(w.say("户籍 ", "hukou ") + place)
 	}
-	w.add(w.word(r.Residence.Relation, r.Residence.Relation))
+	if rel := r.Residence.Relation; rel != string(identity.UnknownRelation) {
+		w.add(w.word(rel, rel))
+	}
 	w.add(w.word(r.Document.Status, ""))
 	if r.Quality.Status != Clean {
 		var codes []string
@@ -136,8 +140,8 @@ func (w *line) sealed(data []byte) {
 	w.add(w.say("已加密，1 个接收方", "sealed to 1 recipient"))
 }
 
-// words are the coded values that a line shows, in zh and en. Values that go
-// without saying (valid, a desk's own relation unknown) have none or "".
+// words are the coded values that a line shows, in zh and en. What goes without
+// saying (a valid card) has none.
 var words = map[string][2]string{
 	"recorded":  {"登记", "recorded"},
 	"confirmed": {"确认", "confirmed"},
@@ -145,11 +149,11 @@ var words = map[string][2]string{
 	"cancelled": {"撤销", "cancelled"},
 	"":          {"读卡器", "reader"},
 
-	"resident":        {"居民身份证", "resident ID card"},
-	"hmt_permit":      {"港澳台居民居住证", "HMT residence permit"},
-	"foreign_pr_2017": {"外国人永久居留证(2017)", "foreign PR card (2017)"},
-	"foreign_pr_2023": {"外国人永久居留证(2023)", "foreign PR card (2023)"},
-	"unknown":         {"未知", "unknown"},
+	"kind resident":        {"居民身份证", "resident ID card"},
+	"kind hmt_permit":      {"港澳台居民居住证", "HMT residence permit"},
+	"kind foreign_pr_2017": {"外国人永久居留证(2017)", "foreign PR card (2017)"},
+	"kind foreign_pr_2023": {"外国人永久居留证(2023)", "foreign PR card (2023)"},
+	"kind unknown":         {"未知", "unknown"},
 
 	"same_county":         {"本县(区)", "same county"},
 	"same_city_districts": {"市内跨区", "same city, other district"},
