@@ -32,6 +32,7 @@ var source string
 // table is the loaded source: units by code, names by first character.
 type table struct {
 	units       []Unit
+	codes       []uint32        // of units, to search in
 	prefectures map[string]bool // four digits that any row begins with
 	index       index
 }
@@ -56,6 +57,7 @@ func load(source string) *table {
 		u.Zone = strings.Contains(f[3], "z")
 		u.Uncertain = strings.Contains(f[3], "u")
 		t.units = append(t.units, u)
+		t.codes = append(t.codes, number(u.Code))
 		others = append(others, f[5])
 		t.prefectures[u.Code[:4]] = true
 	}
@@ -74,9 +76,24 @@ func years(s string) (first, last int) {
 	return first, last
 }
 
-func (t *table) find(code string) (int, bool) {
-	return slices.BinarySearchFunc(t.units, code, func(u Unit, code string) int { return strings.Compare(u.Code, code) })
+// number is a code as a number; anything that is no code is 0.
+func number(code string) uint32 {
+	if len(code) != 6 {
+		return 0
+	}
+	var n uint32
+	for i := range len(code) {
+		if code[i] < '0' || code[i] > '9' {
+			return 0
+		}
+		n = 10*n + uint32(code[i]-'0')
+	}
+	return n
 }
+
+func (t *table) find(code string) (int, bool) { return t.findNumber(number(code)) }
+
+func (t *table) findNumber(n uint32) (int, bool) { return slices.BinarySearch(t.codes, n) }
 
 // Lookup gives the unit of a six-digit code, retired ones included.
 func Lookup(code string) (Unit, bool) {
@@ -168,9 +185,9 @@ func Path(code string) []string {
 
 func (t *table) path(i int) []string {
 	path := make([]string, 0, 3)
-	code := t.units[i].Code
-	for _, above := range [...]string{code[:2] + "0000", code[:4] + "00", code} {
-		if j, ok := t.find(above); ok {
+	code := t.codes[i]
+	for _, above := range [...]uint32{code / 10000 * 10000, code / 100 * 100, code} {
+		if j, ok := t.findNumber(above); ok {
 			name := t.units[j].Name
 			if !heading(name) && (len(path) == 0 || path[len(path)-1] != name) {
 				path = append(path, name)
@@ -242,8 +259,9 @@ func KnownPrefecture(code string) bool {
 	if len(code) != 6 || code[2:4] == "00" {
 		return false
 	}
-	u, ok := Lookup(code[:4] + "00")
-	return ok && u.Current || Municipality(code)
+	t := loaded()
+	i, ok := t.findNumber(number(code) / 100 * 100)
+	return ok && t.units[i].Current || Municipality(code)
 }
 
 // SamePrefecture reports whether two codes lie in one prefecture. A municipality

@@ -46,15 +46,14 @@ func (t *table) buildIndex(others []string) index {
 	entries := make([]entry, 0, 2*len(t.units))
 	for i := range t.units {
 		u := &t.units[i]
-		if u.Zone || u.Uncertain && u.Successor == "" {
-			continue
-		}
-		e := entry{unit: int32(i), level: t.levelOf(u), stale: !u.Current && u.Last < secondGeneration}
-		if e.level == prefecture && heading(u.Name) {
+		e := entry{unit: int32(i), level: levelOf(u), stale: !u.Current && u.Last < secondGeneration}
+		// The undated list gives some codes another unit's name: a county from it
+		// is found only if its name leads to a current one.
+		if u.Zone || heading(u.Name) || e.level == county && u.Uncertain && u.Successor == "" {
 			continue
 		}
 		add := func(name string, short bool) {
-			if name != "" && !heading(name) {
+			if name != "" {
 				e.name, e.short = name, short
 				entries = append(entries, e)
 			}
@@ -76,7 +75,7 @@ func (t *table) buildIndex(others []string) index {
 			var other string
 			other, rest, _ = strings.Cut(rest, "|")
 			name, _, _ := strings.Cut(other, " ")
-			if !borne[key{u.Code[:2], name}] {
+			if !heading(name) && !borne[key{u.Code[:2], name}] {
 				names(name)
 			}
 		}
@@ -103,7 +102,7 @@ func (x *index) at(text string) []entry {
 	return x.entries[span[0]:span[1]]
 }
 
-func (t *table) levelOf(u *Unit) level {
+func levelOf(u *Unit) level {
 	switch {
 	case u.Code[2:] == "0000":
 		return province

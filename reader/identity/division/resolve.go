@@ -3,8 +3,6 @@ package division
 import (
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/width"
 )
 
 // Resolution is the division that an address names.
@@ -21,7 +19,7 @@ type Resolution struct {
 // Only the head is read, so that a 北京路 or 上海城 further on cannot mislead.
 func Resolve(address string) Resolution {
 	t := loaded()
-	w := walk{t: t, text: foldAddress(address)}
+	w := walk{t: t, text: withoutSpaces(address)}
 	w.step(0, trail{})
 	return w.answer()
 }
@@ -30,14 +28,12 @@ func Resolve(address string) Resolution {
 // levels of at most twenty characters.
 const headLimit = 3 * 3 * 20
 
-// foldAddress removes spaces and narrows full-width letters in the head.
-func foldAddress(s string) string {
-	s = strings.TrimLeft(s, " \u3000")
-	head := s[:min(len(s), headLimit)]
-	if !strings.ContainsAny(head, " \u3000") {
-		return s
+// withoutSpaces removes the spaces that some registers put between levels.
+func withoutSpaces(s string) string {
+	if strings.IndexByte(s, ' ') >= 0 || strings.Contains(s, "\u3000") {
+		s = strings.ReplaceAll(strings.ReplaceAll(s, " ", ""), "\u3000", "")
 	}
-	return strings.ReplaceAll(width.Fold.String(s), " ", "")
+	return s
 }
 
 // trail is what a reading has named so far.
@@ -233,15 +229,21 @@ func cutHeading(text string) (string, bool) {
 	return text, false
 }
 
-// endsName reports whether a division's name can end before rest: not inside
-// the name of a street or market.
+// endsName reports whether a division's name can end before rest: not where the
+// two together name a street or market, 会宁县路1号. Townships that begin like
+// one (大街街道, 路口镇, 场口镇) may follow.
 func endsName(name, rest string) bool {
-	for _, street := range [...]string{"路", "大道", "大街"} {
-		if strings.HasPrefix(rest, street) {
+	for _, street := range [...]string{"路", "大道", "大街", "场"} {
+		after, ok := strings.CutPrefix(rest, street)
+		if !ok || street == "场" && !strings.HasSuffix(name, "市") {
+			continue
+		}
+		r, _ := utf8.DecodeRuneInString(after)
+		if after == "" || strings.ContainsRune("0123456789０１２３４５６７８９一二三四五六七八九十", r) {
 			return false
 		}
 	}
-	return !(strings.HasSuffix(name, "市") && strings.HasPrefix(rest, "场"))
+	return true
 }
 
 // standsAlone reports whether a county's name says where it is without its

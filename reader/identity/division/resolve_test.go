@@ -1,0 +1,130 @@
+package division_test
+
+import (
+	"strings"
+	"testing"
+
+	"idtap/reader/identity/division"
+)
+
+func TestResolve(t *testing.T) {
+	tests := []struct {
+		name, address, code, rest string
+		county                    bool
+	}{
+		{"all levels", "甘肃省白银市会宁县会师镇1号", "620422", "会师镇1号", true},
+		{"without prefecture", "甘肃省会宁县会师镇1号", "620422", "会师镇1号", true},
+		{"without province", "白银市会宁县会师镇1号", "620422", "会师镇1号", true},
+		{"county alone", "会宁县会师镇1号", "620422", "会师镇1号", true},
+		{"province by its stem", "甘肃会宁县会师镇", "620422", "会师镇", true},
+		{"prefecture by its stem", "甘肃省白银会宁县", "620422", "", true},
+		{"prefecture only", "甘肃省白银市某处1号", "620400", "某处1号", false},
+		{"province only", "甘肃省某处1号", "620000", "某处1号", false},
+		{"nothing", "某处1号", "", "", false},
+		{"empty", "", "", "", false},
+		{"spaces between levels", "甘肃省 白银市　会宁县 会师镇", "620422", "会师镇", true},
+
+		{"municipality and district", "北京市朝阳区某街1号", "110105", "某街1号", true},
+		{"municipality, heading, district", "北京市市辖区朝阳区某街", "110105", "某街", true},
+		{"municipality and county", "重庆市忠县某镇", "500233", "某镇", true},
+		{"county directly under the province", "河南省济源市某镇", "419001", "某镇", true},
+		{"forest district", "湖北省神农架林区松柏镇", "429021", "松柏镇", true},
+		{"city without districts", "广东省东莞市某镇", "441900", "某镇", true},
+		{"city without districts alone", "中山市某镇", "442000", "某镇", true},
+		{"city without districts and county code", "甘肃省嘉峪关市某街", "620201", "某街", true},
+		{"Danzhou", "海南省儋州市那大镇", "460400", "那大镇", true},
+
+		{"region's short name", "新疆喀什地区莎车县某乡", "653125", "某乡", true},
+		{"region's short name without prefecture", "广西龙胜各族自治县某镇", "450328", "某镇", true},
+		{"Inner Mongolia", "内蒙古赤峰市松山区某街", "150404", "某街", true},
+		{"autonomous county shortened", "贵州省玉屏县某镇", "520622", "某镇", true},
+		{"autonomous prefecture shortened", "湖南省湘西州吉首市某街", "433101", "某街", true},
+		{"autonomous prefecture by its stem", "四川凉山会理市某乡", "513402", "某乡", true},
+		{"county that is named like a province", "河南蒙古族自治县某乡", "632324", "某乡", true},
+		{"city named like a province", "吉林市昌邑区某街", "220202", "某街", true},
+		{"city named like a province, with it", "吉林省吉林市昌邑区某街", "220202", "某街", true},
+		{"district named like a province", "内蒙古乌海市海南区某街", "150303", "某街", true},
+		{"two cities in one word", "乐山市中区某街", "511102", "某街", true},
+		{"the same written out", "四川省乐山市市中区某街", "511102", "某街", true},
+		{"county named like its prefecture", "辽宁省朝阳市朝阳县某镇", "211321", "某镇", true},
+		{"county of the provincial capital's name", "湖南省长沙县某镇", "430121", "某镇", true},
+		{"district that begins like a street", "河北省唐山市路南区某街", "130202", "某街", true},
+
+		{"township that begins like a street", "湖南省长沙县路口镇1号", "430121", "路口镇1号", true},
+		{"township that begins like a street", "云南省玉溪市江川区大街街道1号", "530403", "大街街道1号", true},
+
+		{"retired district", "北京市崇文区某街", "110101", "某街", true},
+		{"retired county", "北京市延庆县某镇", "110119", "某镇", true},
+		{"retired prefecture and county", "甘肃省定西地区陇西县某乡", "621122", "某乡", true},
+		{"county that became a city", "广东省四会县某镇", "441284", "某镇", true},
+		{"retired, moved to another province", "四川省涪陵地区丰都县某乡", "500230", "某乡", true},
+		{"county under its former prefecture", "吉林省四平市公主岭市某乡", "220184", "某乡", true},
+		{"divided, no successor", "河北省邢台县某乡", "130521", "某乡", true},
+
+		{"ambiguous in the province", "河北省桥西区某街", "", "", false},
+		{"ambiguous in the province", "河北省新华区某街", "", "", false},
+		{"ambiguous in the province", "山东省市中区某街", "", "", false},
+		{"ambiguous in the country", "鼓楼区某街", "", "", false},
+		{"ambiguous in the country", "朝阳区某街", "", "", false},
+		{"city above county level of the same name", "江西省吉安市某街", "360800", "某街", false},
+		{"generic alone", "东区街道1号", "", "", false},
+		{"generic alone", "城西区某街", "", "", false},
+
+		{"trap: 北京路", "北京路1号", "", "", false},
+		{"trap: 上海城", "上海城3幢", "", "", false},
+		{"trap: 中山路", "中山路2号", "", "", false},
+		{"trap: 南京东路", "上海市黄浦区南京东路1号", "310101", "南京东路1号", true},
+		{"trap: 北京路 later", "云南省昆明市盘龙区北京路1号", "530103", "北京路1号", true},
+		{"trap: county's road", "甘肃省会宁县路1号", "620000", "会宁县路1号", false},
+		{"trap: market", "浙江省温州市瑞安市场1号", "330300", "瑞安市场1号", false},
+		{"trap: village named like a county", "会宁县村1号", "", "", false},
+		{"trap: other province's county", "山东省会宁县某镇", "370000", "会宁县某镇", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := division.Resolve(tt.address)
+			if r.Code != tt.code || r.County != tt.county || tt.rest != "" && r.Rest != tt.rest {
+				t.Errorf("%s: got %s county %t rest %q, want %s county %t rest %q", tt.address, r.Code, r.County, r.Rest, tt.code, tt.county, tt.rest)
+			}
+			if tt.code != "" && len(r.Path) == 0 {
+				t.Error("no path")
+			}
+		})
+	}
+}
+
+// Every retired unit of the dated lists, written as it was, answers its
+// successor, itself, or nothing; never a third unit.
+func TestRetiredNamesNeverMislead(t *testing.T) {
+	names := map[string]string{}
+	for _, r := range rows(t) {
+		names[r[0]] = r[1]
+	}
+	n, answered := 0, 0
+	for _, r := range rows(t) {
+		code, flags, successor := r[0], r[3], r[4]
+		if strings.ContainsAny(flags, "cz") || r[2] == "" || strings.HasSuffix(code, "00") || r[1] == "市辖区" || code[:2] > "65" {
+			continue
+		}
+		written := names[code[:2]+"0000"]
+		if p := names[code[:4]+"00"]; !division.Municipality(code) && code[2:4] != "90" {
+			written += p
+		}
+		got := division.Resolve(written + r[1] + "某乡")
+		n++
+		if !got.County {
+			continue
+		}
+		answered++
+		if got.Code != successor && got.Code != code {
+			current, _ := division.Lookup(got.Code)
+			if current.Name != r[1] {
+				t.Errorf("%s%s (%s) resolves to %s, want %s", written, r[1], code, got.Code, successor)
+			}
+		}
+	}
+	t.Logf("%d retired units, %d answered", n, answered)
+	if answered < n*9/10 {
+		t.Errorf("only %d of %d retired units are found", answered, n)
+	}
+}
