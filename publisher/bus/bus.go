@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -111,7 +110,7 @@ func Start(ctx context.Context, o Options, q Queue) (*Bus, error) {
 		queue: q, link: b.link, embedded: b.embedded, stream: o.Stream,
 		want: Want{Subject: filter, Replicas: o.Replicas}, strict: o.Strict, recipients: o.Recipients,
 		ackWait: o.AckWait, clock: o.Clock, log: o.Log, fail: o.Fail,
-		wake: make(chan struct{}, 1), adopts: make(chan struct{}, 1), report: b.update,
+		wake: make(chan struct{}, 1), report: b.update,
 	}
 	if own || o.CreateStream {
 		c := RecommendedStream(o.Stream, o.Replicas, maxAge, 0)
@@ -155,19 +154,9 @@ func (b *Bus) Runtime() Runtime {
 	return r
 }
 
-// ErrNotAsked means that nothing waits for an adoption.
-var ErrNotAsked = errors.New("no other desk was seen under this desk's id")
-
-// Adopt decides a [DeskIDInUse]: this queue keeps the id and goes on behind what
-// the other one has stored.
-func (b *Bus) Adopt() error {
-	if b.Health().Code != DeskIDInUse {
-		return ErrNotAsked
-	}
-	nudge(b.forward.adopts)
-	nudge(b.forward.wake)
-	return nil
-}
+// Adopted tells a running bus that its queue has adopted the foreign events
+// which stopped it ([DeskIDInUse]); it would notice by itself within the back-off.
+func (b *Bus) Adopted() { nudge(b.forward.wake) }
 
 // nudge leaves one token for whoever waits; more say nothing more.
 func nudge(c chan struct{}) {
@@ -181,14 +170,10 @@ func nudge(c chan struct{}) {
 func (b *Bus) connectionChanged() {
 	_, _, err := b.link.up()
 	b.update(func(h *Health) {
-		was := h.Connected
 		h.Connected, h.URL, h.Connects = err == nil, b.link.address(), b.link.connections()
-		switch {
-		case err != nil:
+		if err != nil {
 			h.Code, h.Detail = connectCode(err), err.Error()
-		case !was:
-			h.Code, h.Detail = "", ""
-		}
+		} // else the forwarder clears it, once it has seen the stream
 	})
 	b.forward.stale.Store(true)
 	nudge(b.forward.wake)

@@ -18,6 +18,7 @@ import (
 // stored is a message of the stream, as far as the chain asks: its headers only.
 type stored struct {
 	Seq   uint64 // stream sequence; 0: the filter is empty
+	ID    string
 	MsgID string
 	Epoch string
 	Desk  uint64 // ce-sequence
@@ -37,34 +38,29 @@ const (
 // reconcile decides by the last message on the desk's own filter.
 //
 // chain is where the queue believes the filter to stand; known says that it has
-// published on this filter before, on whichever incarnation of the stream, and
-// same that chain belongs to the incarnation that last was read from.
+// published on this filter before, on whichever incarnation of the stream; same
+// that chain belongs to the incarnation that last was read from; own that the
+// last message's id stands in this queue's journal.
 //
 //	nothing stored                          carry on from 0: new, purged or re-created
 //	this event                              it was stored
 //	at or before our position               carry on: messages were erased, or nothing moved
+//	in our journal                          carry on: ours
 //	another epoch, we never published here  adopt: a re-imaged desk
 //	another epoch                           foreign
-//	our epoch, an earlier desk sequence     carry on: ours
-//	our epoch, this desk sequence or later  foreign: a clone of this desk's image;
-//	                                        unless this event was put back by hand
-//	                                        and the queue has lost its position
-func reconcile(r outbox.Record, chain outbox.ChainState, known, same bool, last stored) verdict {
+//	our epoch, an earlier desk sequence     carry on: ours, from before the journal was begun anew
+//	our epoch, this desk sequence or later  foreign: a clone of this desk's image
+func reconcile(r outbox.Record, chain outbox.ChainState, known, same, own bool, last stored) verdict {
 	switch {
 	case last.Seq == 0:
 		return carryOn
 	case last.MsgID == messageID(r):
 		return isStored
-	case known && same && last.Seq <= chain.LastSequence:
+	case known && same && last.Seq <= chain.LastSequence, own:
 		return carryOn
-	case last.Epoch != r.Epoch:
-		if !known {
-			return adopt
-		}
-		return foreign
-	case last.Desk < r.Seq:
-		return carryOn
-	case r.Requeued > 0 && !(known && same):
+	case last.Epoch != r.Epoch && !known:
+		return adopt
+	case last.Epoch == r.Epoch && last.Desk < r.Seq:
 		return carryOn
 	}
 	return foreign
@@ -94,7 +90,7 @@ func lastStored(ctx context.Context, l *link, nc *nats.Conn, stream, filter stri
 	if status := m.Header.Get("Status"); status != "" && status != "404" {
 		return stored{}, fmt.Errorf("read back the last event: status %s", status)
 	} else if status == "" {
-		last.MsgID, last.Epoch = m.Header.Get(event.HeaderMsgID), m.Header.Get(event.HeaderEpoch)
+		last.ID, last.MsgID, last.Epoch = m.Header.Get(event.HeaderID), m.Header.Get(event.HeaderMsgID), m.Header.Get(event.HeaderEpoch)
 		if last.Seq, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
 			return stored{}, errors.New("read back the last event: no sequence in the answer")
 		}

@@ -25,10 +25,16 @@ type Queue interface {
 	Delivered(ctx context.Context, row int64, ack outbox.Ack, chain outbox.ChainState) error
 	// DeadLetter puts a record that can never be delivered where people see it.
 	DeadLetter(ctx context.Context, row int64, reason string) error
+	// Get finds a record by its event id, in whatever state; outbox.ErrNotFound.
+	Get(ctx context.Context, id string) (outbox.Record, error)
 	Chain(ctx context.Context, filter string) (outbox.ChainState, bool, error)
 	SetChain(ctx context.Context, c outbox.ChainState) error
-	// Adopt tells a queue what the stream last stored of this desk under another epoch.
+	// SetForeign notes somebody else's events on this desk's filter; the note
+	// stands in Stats until Adopt.
+	SetForeign(ctx context.Context, f outbox.Foreign) error
+	// Adopt makes this queue the successor of whoever stored lastSeq of epoch.
 	Adopt(ctx context.Context, lastSeq uint64, epoch string) error
+	Stats(ctx context.Context) (outbox.Stats, error)
 }
 
 // Reasons of dead letters: events that no retry can deliver.
@@ -65,13 +71,13 @@ type forwarder struct {
 	fail       func(step string) error // tests only
 
 	report func(func(*Health))
-	wake   chan struct{} // the connection changed, or an adoption was asked for
-	adopts chan struct{} // an administrator has decided: this desk keeps its id
+	wake   chan struct{} // the connection changed, or a foreign epoch was adopted
 	stale  atomic.Bool   // the connection changed: what is known of the stream may be wrong
 
 	view     view
-	silent   int // publishes in a row without an answer
-	attempts int // since the last success
+	stopped  bool // somebody else's events were met; until the queue has adopted them
+	silent   int  // publishes in a row without an answer
+	attempts int  // since the last success
 }
 
 // view is what is known of the stream for one filter.
@@ -85,11 +91,13 @@ type view struct {
 
 // run delivers until ctx ends.
 func (f *forwarder) run(ctx context.Context) {
+	f.stopped = true // until the queue says otherwise: a note of foreign events outlives a restart
 	for {
 		err := f.step(ctx)
 		switch {
 		case ctx.Err() != nil || errors.Is(err, outbox.ErrClosed):
 			return
+		case errors.Is(err, errWoken):
 		case err == nil:
 			f.attempts, f.silent = 0, 0
 			f.state(nil)
@@ -103,24 +111,17 @@ func (f *forwarder) run(ctx context.Context) {
 	}
 }
 
+// errWoken means that there was nothing to deliver but reason to look again.
+var errWoken = errors.New("woken")
+
 // step looks at the stream if it is time to, waits for a record and publishes
-// it once. It answers nil too when there was nothing to deliver but reason to
-// look again.
+// it once.
 func (f *forwarder) step(ctx context.Context) error {
 	nc, js, err := f.link.up()
 	if err != nil {
 		return &stop{connectCode(err), err}
 	}
-	if f.stale.Swap(false) {
-		f.view.at = time.Time{}
-	}
-	if f.clock.Since(f.view.at) >= preflightEvery {
-		if err := f.look(ctx, nc, js, f.want.Subject); err != nil {
-			return err
-		}
-		f.state(nil)
-	}
-	if err := f.fit(); err != nil {
+	if err := f.prepare(ctx, nc, js); err != nil {
 		return err
 	}
 	r, err := f.next(ctx)
@@ -128,9 +129,45 @@ func (f *forwarder) step(ctx context.Context) error {
 	case err == nil:
 		return f.deliver(ctx, nc, js, r)
 	case errors.Is(err, context.Canceled):
-		return nil
+		return errWoken
 	}
 	return &stop{QueueFailed, err}
+}
+
+// prepare makes sure, with nothing at hand yet, that something could be
+// delivered, and says so where nothing waits that could show it.
+func (f *forwarder) prepare(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) error {
+	if f.stale.Swap(false) {
+		f.view.at = time.Time{}
+	}
+	looked := f.clock.Since(f.view.at) >= preflightEvery
+	if looked {
+		if err := f.look(ctx, nc, js, f.want.Subject); err != nil {
+			return err
+		}
+		if err := f.introduce(ctx, nc); err != nil {
+			return err
+		}
+	}
+	if err := f.fit(); err != nil {
+		return err
+	}
+	if err := f.adopted(ctx); err != nil {
+		return err
+	}
+	if f.attempts > 0 {
+		s, err := f.queue.Stats(ctx)
+		if err != nil {
+			return &stop{QueueFailed, err}
+		} else if s.Waiting > 0 {
+			return nil
+		}
+		f.attempts = 0
+	} else if !looked {
+		return nil
+	}
+	f.state(nil)
+	return nil
 }
 
 // next waits for a record, but no longer than until the connection changes or
@@ -304,75 +341,24 @@ func (f *forwarder) message(r outbox.Record) (msg *nats.Msg, dead string, err er
 	return msg, "", nil
 }
 
-// position is where the chain of the record's filter stands. Where the queue
-// does not know it for this incarnation of the stream, it is read from there;
-// settled: the record turned out to be stored already.
-func (f *forwarder) position(ctx context.Context, nc *nats.Conn, r outbox.Record) (chain outbox.ChainState, settled bool, err error) {
-	chain, known, err := f.queue.Chain(ctx, r.Filter)
-	if err != nil {
-		return chain, false, &stop{QueueFailed, err}
-	}
-	if known && chain.StreamCreated.Equal(f.view.created) {
-		return chain, false, nil
-	}
-	return f.resolve(ctx, nc, r, 0)
-}
-
-// resolve reads the last message on the record's filter and takes the chain's
-// position from it.
-func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record, atLeast uint64) (chain outbox.ChainState, settled bool, err error) {
-	chain, known, err := f.queue.Chain(ctx, r.Filter)
-	if err != nil {
-		return chain, false, &stop{QueueFailed, err}
-	}
-	last, err := lastStored(ctx, f.link, nc, f.stream, r.Filter, f.ackWait, atLeast)
-	if err != nil {
-		if errors.Is(err, errDenied) || errors.Is(err, nats.ErrNoResponders) {
-			f.view.at = time.Time{} // look again: the chain may no longer be possible
-		}
-		return chain, false, &stop{chainInterrupted, err}
-	}
-	same := chain.StreamCreated.Equal(f.view.created)
-	next := outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created, LastSequence: last.Seq}
-	switch reconcile(r, chain, known, same, last) {
-	case isStored:
-		return next, true, f.settle(ctx, r, last.Seq, true, next)
-	case foreign:
-		if !f.adoptionAsked() {
-			return next, false, &stop{DeskIDInUse, fmt.Errorf("epoch %s stored desk sequence %d, this queue is epoch %s", last.Epoch, last.Desk, r.Epoch)}
-		}
-		fallthrough
-	case adopt:
-		f.log.Warn().Str("epoch", last.Epoch).Uint64("desk_seq", last.Desk).Msg("going on behind what another queue of this desk has stored")
-		if err := f.queue.Adopt(ctx, last.Desk, last.Epoch); err != nil {
-			return next, false, &stop{QueueFailed, err}
-		}
-	}
-	if err := f.queue.SetChain(ctx, next); err != nil {
-		return next, false, &stop{QueueFailed, err}
-	}
-	return next, false, nil
-}
-
-func (f *forwarder) adoptionAsked() bool {
-	select {
-	case <-f.adopts:
-		return true
-	default:
-		return false
-	}
-}
-
-// settle marks a stored record. A duplicate's sequence may lie behind the
-// chain's position, which never goes back on the same stream.
+// settle marks the record at hand as stored.
 func (f *forwarder) settle(ctx context.Context, r outbox.Record, seq uint64, duplicate bool, chain outbox.ChainState) error {
+	if err := f.mark(ctx, r, seq, duplicate, chain); err != nil {
+		return err
+	}
+	return f.failAt("delivered")
+}
+
+// mark marks a stored record. A duplicate's sequence may lie behind the chain's
+// position, which never goes back on the same stream.
+func (f *forwarder) mark(ctx context.Context, r outbox.Record, seq uint64, duplicate bool, chain outbox.ChainState) error {
 	ack := outbox.Ack{Stream: f.stream, Sequence: seq, Duplicate: duplicate, Local: f.embedded != nil, At: f.clock.Now()}
 	chain.LastSequence = max(chain.LastSequence, seq)
 	if err := f.queue.Delivered(ctx, r.Row, ack, chain); err != nil {
 		return &stop{QueueFailed, err}
 	}
 	f.report(func(h *Health) { h.LastAck, h.Acked = ack.At, h.Acked+1 })
-	return f.failAt("delivered")
+	return nil
 }
 
 func (f *forwarder) bury(ctx context.Context, r outbox.Record, reason string) error {

@@ -207,17 +207,71 @@ func TestCloneOfADeskImageIsStopped(t *testing.T) {
 	if n := len(c.stored()); n != 5 {
 		t.Fatalf("%d stored while the clone is stopped", n)
 	}
-	if err := other.Adopt(); err != nil {
-		t.Fatal(err)
-	}
+	adoptForeign(t, other)
 	other.drained()
 	if clone.Adopted() != "e1/5" {
 		t.Fatalf("adopted %q", clone.Adopted())
 	}
 	q.Accept(1, hukou)
 	d.untilCode(DeskIDInUse) // now the first is the stranger
-	if err := other.Adopt(); !errors.Is(err, ErrNotAsked) {
-		t.Fatalf("adopt without need: %v", err)
+}
+
+// adoptForeign is what idtap outbox adopt does.
+func adoptForeign(t *testing.T, d *desk) {
+	t.Helper()
+	s := must[outbox.Stats](t)(d.queue.Stats(t.Context()))
+	if s.Foreign == nil {
+		t.Fatal("the queue has no note of foreign events")
+	}
+	if err := d.queue.Adopt(t.Context(), s.Foreign.LastSeq, s.Foreign.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	d.Adopted()
+}
+
+func TestAdoptionHoldsOverARestart(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(2, hukou)
+	d.drained()
+	second := faulttest.NewQueue("e2", division, "d1")
+	second.Accept(2, hukou)
+	startDesk(t, second, Options{Server: Server{URL: c.URL()}}).drained()
+	q.Accept(3, hukou)
+	d.untilCode(DeskIDInUse)
+	d.Stop()
+	d = startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.untilCode(DeskIDInUse) // a restart decides nothing
+	d.Stop()
+	s := must[outbox.Stats](t)(q.Stats(t.Context()))
+	if err := q.Adopt(t.Context(), s.Foreign.LastSeq, s.Foreign.Epoch); err != nil { // idtap outbox adopt, daemon stopped
+		t.Fatal(err)
+	}
+	startDesk(t, q, Options{Server: Server{URL: c.URL()}}).drained()
+	c.audit(q, second)
+}
+
+func TestRequeueBehindALostAckDoublesNothing(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	c.update(func(s *jetstream.StreamConfig) { s.Duplicates = 100 * time.Millisecond })
+	n := c.network(0)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Provider: n})
+	q.Accept(2, hukou)
+	d.drained()
+	n.Swallow(func() bool { return true })
+	q.Accept(1, hukou)
+	d.untilCode(NoAnswer)
+	q.Requeue(1) // goes before the third, which is stored and does not know it
+	n.Swallow(nil)
+	d.drained()
+	times := map[uint64]int{}
+	for _, m := range c.stored() {
+		times[m.Seq]++
+	}
+	if times[1] != 2 || times[2] != 1 || times[3] != 1 {
+		t.Fatalf("stored by desk sequence: %v", times)
 	}
 }
 
@@ -235,6 +289,23 @@ func TestReimagedDeskGoesOn(t *testing.T) {
 		t.Fatalf("adopted %q", again.Adopted())
 	}
 	c.audit(q, again)
+}
+
+func TestReimagedDeskNumbersOnIfItConnectsFirst(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	q := faulttest.NewQueue("e1", division, "d1")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	q.Accept(7, hukou)
+	d.drained()
+	d.Stop()
+	again := faulttest.NewQueue("e2", division, "d1")
+	d = startDesk(t, again, Options{Server: Server{URL: c.URL()}})
+	d.until("delivering", Health.Delivering)
+	again.Accept(1, hukou)
+	d.drained()
+	if got := c.stored(); len(got) != 8 || got[7].Epoch != "e2" || got[7].Seq != 8 {
+		t.Fatalf("%d stored, the last %s/%d", len(got), got[len(got)-1].Epoch, got[len(got)-1].Seq)
+	}
 }
 
 func TestForeignEpochStopsADeskThatHasPublished(t *testing.T) {

@@ -23,6 +23,7 @@ type Queue struct {
 	dead    map[int64]string
 	chains  map[string]outbox.ChainState
 	adopted string
+	foreign *outbox.Foreign
 	next    uint64
 	changed chan struct{}
 	err     error
@@ -144,8 +145,9 @@ func (q *Queue) Delivered(_ context.Context, row int64, ack outbox.Ack, chain ou
 	if q.fail != nil {
 		return q.fail
 	}
-	if _, twice := q.acks[row]; twice {
-		q.err = fmt.Errorf("row %d delivered twice", row)
+	if _, marked := q.acks[row]; marked {
+		q.chains[chain.Filter] = chain
+		return nil
 	}
 	if before, ok := q.chains[chain.Filter]; ok && before.StreamCreated.Equal(chain.StreamCreated) && chain.LastSequence < before.LastSequence {
 		q.err = fmt.Errorf("the chain went back from %d to %d", before.LastSequence, chain.LastSequence)
@@ -186,13 +188,45 @@ func (q *Queue) SetChain(_ context.Context, c outbox.ChainState) error {
 	return nil
 }
 
+// Get implements bus.Queue.
+func (q *Queue) Get(_ context.Context, id string) (outbox.Record, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, r := range q.records {
+		if r.ID == id {
+			return r, q.fail
+		}
+	}
+	return outbox.Record{}, outbox.ErrNotFound
+}
+
+// SetForeign implements bus.Queue.
+func (q *Queue) SetForeign(_ context.Context, f outbox.Foreign) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.foreign = &f
+	return q.fail
+}
+
 // Adopt implements bus.Queue.
 func (q *Queue) Adopt(_ context.Context, lastSeq uint64, epoch string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.adopted = fmt.Sprintf("%s/%d", epoch, lastSeq)
+	if len(q.records) == 0 && epoch != q.Epoch {
+		q.next = lastSeq
+	}
+	q.adopted, q.foreign = fmt.Sprintf("%s/%d", epoch, lastSeq), nil
 	return q.fail
 }
+
+// Stats implements bus.Queue, as far as it is asked.
+func (q *Queue) Stats(context.Context) (outbox.Stats, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return outbox.Stats{Epoch: q.Epoch, LastSeq: q.next, Waiting: q.left(), Foreign: q.foreign}, q.fail
+}
+
+func (q *Queue) left() int { return len(q.records) - len(q.acks) - len(q.dead) }
 
 // Adopted is "epoch/sequence" of the last adoption.
 func (q *Queue) Adopted() string {
@@ -205,7 +239,7 @@ func (q *Queue) Adopted() string {
 func (q *Queue) Drained(ctx context.Context) error {
 	for {
 		q.mu.Lock()
-		left, changed, err := len(q.records)-len(q.acks)-len(q.dead), q.changed, q.err
+		left, changed, err := q.left(), q.changed, q.err
 		q.mu.Unlock()
 		if err != nil || left == 0 {
 			return err
