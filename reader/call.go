@@ -20,7 +20,7 @@ const (
 	// its device counts as stuck.
 	overrun = 500 * time.Millisecond
 	// closeBound is what closing a device may take.
-	closeBound = time.Second
+	closeBound = 800 * time.Millisecond
 	// maxHung is how many hung calls a reader leaves behind before it waits
 	// for one of them to come back.
 	maxHung = 3

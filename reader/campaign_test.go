@@ -17,11 +17,11 @@ import (
 	"idtap/reader/identity"
 )
 
-// long makes campaigns large enough for docs/noise.md.
-var long = os.Getenv("IDTAP_CAMPAIGN") == "long"
+// long asks for campaigns large enough for docs/noise.md: make faults.
+func long() bool { return os.Getenv("IDTAP_CAMPAIGN") == "long" }
 
 func scaled(short, large int) int {
-	if long {
+	if long() {
 		return large
 	}
 	return short
@@ -53,6 +53,10 @@ type tally struct {
 	reads, errors, differ uint64
 }
 
+func newDesk(m *mock.Module, cards []mock.Card) *desk {
+	return &desk{module: m, changed: make(chan struct{}), cards: cards, tapped: map[int]int{}}
+}
+
 func (d *desk) State(s State) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,7 +83,7 @@ func (d *desk) Tap(_ context.Context, t Tap) error {
 	switch {
 	case sameFields(t.Checked, d.cards[d.lying].Raw()):
 		d.result.published++
-	case d.reader.counts.LineErrors == 0:
+	case d.reader != nil && d.reader.counts.LineErrors == 0:
 		d.result.wrongBefore++
 	default:
 		d.result.wrong++
@@ -140,7 +144,7 @@ func campaign(t *testing.T, n int, seed uint64, share float64, m mock.Options, o
 	t.Helper()
 	bubble(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		d := &desk{module: mock.NewModule(m), changed: make(chan struct{}), cards: mock.Generate(seed, n), tapped: map[int]int{}}
+		d := newDesk(mock.NewModule(m), mock.Generate(seed, n))
 		o.Name, o.Sink = "front", d
 		o.Open = func(context.Context) (driver.Device, error) {
 			line, err := d.module.Open()
@@ -184,7 +188,7 @@ func TestEveryCardOnce(t *testing.T) {
 	for _, quirks := range []string{"", "refinds", "first-find-fails", "first-read-fails", "chip-numbers,card-words", "reads-once", "reads-once,refinds",
 		"merged-select", "no-management", "power-up=2s", "refinds,first-find-fails,first-read-fails,reads-once"} {
 		for _, line := range []string{"", "split=7", "junk=3", "foreign=2", "false-start=4", "stall=13", "split=7,junk=5,stall=13"} {
-			if !long && quirks != "" && line != "" && quirks != "refinds" && line != "split=7,junk=5,stall=13" {
+			if !long() && quirks != "" && line != "" && quirks != "refinds" && line != "split=7,junk=5,stall=13" {
 				continue // every quirk and every line alone, and the worst of both, stand in for all pairs
 			}
 			t.Run(quirks+"/"+line, func(t *testing.T) {
@@ -240,13 +244,13 @@ var noises = []noise{
 
 // spoiled damages the text of a share of reads so that the frame's XOR fits.
 type spoiled struct {
-	driver.Device
+	*sam.Client
 	rnd   *rand.Rand
 	share float64
 }
 
 func (s spoiled) Read(ctx context.Context) (driver.RawCard, error) {
-	raw, err := s.Device.Read(ctx)
+	raw, err := s.Client.Read(ctx)
 	if err == nil && s.rnd.Float64() < s.share {
 		p, bit := s.rnd.Perm(len(raw.Text)), byte(1)<<s.rnd.IntN(8)
 		raw.Text[p[0]] ^= bit
@@ -254,8 +258,6 @@ func (s spoiled) Read(ctx context.Context) (driver.RawCard, error) {
 	}
 	return raw, err
 }
-
-func (s spoiled) LineErrors() uint64 { return s.Device.(lineErrors).LineErrors() }
 
 // TestNoise: whatever damages answers, nothing wrong is handed on once the line
 // has shown an error, no card twice, and at least 98 in 100 cards are read. What
@@ -267,7 +269,7 @@ func TestNoise(t *testing.T) {
 	for i, noise := range noises {
 		for _, firmware := range []string{"", "refinds", "reads-once"} {
 			for _, verify := range []Verify{VerifyAuto, VerifyAlways} {
-				if !long && i != 2 && (firmware != "" || verify != VerifyAuto) {
+				if !long() && i != 2 && (firmware != "" || verify != VerifyAuto) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", noise, firmware, verify), func(t *testing.T) {

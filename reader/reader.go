@@ -210,8 +210,11 @@ func (r *Reader) seek(ctx context.Context) error {
 			return nil
 		case err == nil:
 			r.last = nil
-			if r.clock.Now().After(r.prompt) {
+			over := r.clock.Now().After(r.prompt)
+			if over {
 				r.twins.clear()
+			}
+			if over || r.told.Phase != PlaceAgain && r.told.Phase != Unreadable {
 				r.tell(Ready, nil, 0)
 			}
 		}

@@ -181,6 +181,9 @@ func (r *record) phases() []Phase {
 func (r *record) last() State {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.states) == 0 {
+		return State{}
+	}
 	return r.states[len(r.states)-1]
 }
 

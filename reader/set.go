@@ -76,7 +76,11 @@ func (s Set) follow(ctx context.Context, d driver.Driver) {
 			readers[spec.Port] = f
 		}
 		for port, f := range readers {
-			if whole && now.Sub(f.listed) > forgetAfter {
+			switch {
+			case !whole:
+				f.listed = now
+				readers[port] = f
+			case now.Sub(f.listed) > forgetAfter:
 				f.stop()
 				delete(readers, port)
 			}
