@@ -49,7 +49,6 @@ type Module struct {
 	chosen  bool // it was selected
 	read    bool // its text was read since the last find
 	done    bool // its text was read since it was placed
-	finds   int  // finds since it was placed
 	tries   int  // reads tried since it was placed
 	placing int  // which placing this is
 }
@@ -58,7 +57,7 @@ type Module struct {
 type State struct {
 	Present  bool      // a card lies there
 	Reads    int       // whole 30 01 answers that left since it was placed
-	Tried    int       // find commands heard since it was placed
+	Tried    int       // finds answered since it was placed
 	LastRead time.Time // when the last such answer left
 	Missed   int       // card commands since the last lifting that met no card
 	Commands int       // requests heard since the Module was made
@@ -104,7 +103,7 @@ func (m *Module) Lift() {
 }
 
 func (m *Module) lift() {
-	m.slot, m.done, m.finds, m.tries = nil, false, 0, 0
+	m.slot, m.done, m.tries = nil, false, 0
 	m.forget()
 	m.state.Present, m.state.Reads, m.state.Tried, m.state.Missed = false, 0, 0, 0
 	m.state.LastRead = time.Time{}
@@ -251,11 +250,8 @@ func (m *Module) hear(j job, now time.Time) (job, bool) {
 	m.state.Commands++
 	j.placing = m.placing
 	j.delay = m.timing.of(j.code())
-	if j.code() == sam.CmdFind {
-		m.state.Tried++
-		if m.slot == nil {
-			j.delay = m.timing.Miss
-		}
+	if j.code() == sam.CmdFind && m.slot == nil {
+		j.delay = m.timing.Miss
 	}
 	m.busy += j.delay
 	m.change()
@@ -358,8 +354,8 @@ func (m *Module) find() (byte, []byte) {
 		m.forget()
 		return sam.NoCard, nil
 	}
-	m.finds++
-	if m.quirks.FirstFindFails && m.finds == 1 || m.done && !m.quirks.Refinds {
+	m.state.Tried++
+	if m.quirks.FirstFindFails && m.state.Tried == 1 || m.done && !m.quirks.Refinds {
 		return sam.NoCard, nil
 	}
 	m.forget()

@@ -10,7 +10,6 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
-	"idtap/driver/serial"
 	"idtap/driver/tcp"
 )
 
@@ -57,7 +56,7 @@ func TestServeTCP(t *testing.T) {
 	serve(t, s)
 	m.Place(resident)
 	for range 2 { // the next client after the first has left
-		d, err := tcp.New().Open(t.Context(), driver.Spec{Name: "side", Port: s.Address()})
+		d, err := tcp.Driver{}.Open(t.Context(), driver.Spec{Name: "side", Port: s.Address()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,29 +101,5 @@ func TestServeTCPUnplugFault(t *testing.T) {
 	}
 	if n := m.Injected()["unplug"]; n != 2 {
 		t.Errorf("unplugged %d times, want 2", n)
-	}
-}
-
-// TestServePTY reads over a pseudo terminal through the real serial driver, which
-// finds the rate.
-func TestServePTY(t *testing.T) {
-	for _, baud := range []int{115200, 9600} {
-		m := mock.NewModule(mock.Options{Timing: mock.Timing{Baud: baud}})
-		s, err := mock.OpenPTY(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		serve(t, s)
-		m.Place(resident)
-		d, err := serial.New().Open(t.Context(), driver.Spec{Name: "front", Port: s.Address()})
-		if err != nil {
-			t.Fatalf("%d baud: %v", baud, err)
-		}
-		id, err := d.Identify(t.Context())
-		if err != nil || id.Baud != baud {
-			t.Errorf("identify: %d baud, %v; want %d", id.Baud, err, baud)
-		}
-		readOne(t, d, resident)
-		d.Close()
 	}
 }

@@ -1,0 +1,89 @@
+package mock_test
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"idtap/driver/mock"
+	"idtap/reader/card"
+)
+
+func TestGenerate(t *testing.T) {
+	cards := mock.Generate(42, 3000)
+	if again := mock.Generate(42, 500); !reflect.DeepEqual(again, cards[:500]) {
+		t.Error("a shorter list of the same seed is not the beginning of the longer one")
+	}
+	if other := mock.Generate(43, 1); reflect.DeepEqual(other[0], cards[0]) {
+		t.Error("two seeds give the same card")
+	}
+	kinds, numbers := map[string]int{}, map[string]bool{}
+	var appended, units, long int
+	for _, c := range cards {
+		kinds[c.Kind]++
+		numbers[c.Number] = true
+		appended += min(1, len(c.Appended))
+		units += min(1, len(c.NameUnits))
+		if len(c.NameEn) > 35 {
+			long++
+		}
+	}
+	if len(numbers) != len(cards) {
+		t.Errorf("%d numbers on %d cards", len(numbers), len(cards))
+	}
+	for _, k := range []string{mock.Resident, mock.HMTPermit, mock.ForeignPR2017, mock.ForeignPR2023} {
+		if kinds[k] < 100 {
+			t.Errorf("%d cards of kind %s", kinds[k], k)
+		}
+	}
+	if appended < 100 || units < 50 || long < 20 {
+		t.Errorf("%d with appended addresses, %d with rare characters, %d with long English names: too few", appended, units, long)
+	}
+}
+
+// TestGeneratedNumbers checks the check characters by the weights of GB 11643,
+// the other form of the rule that the generator uses.
+func TestGeneratedNumbers(t *testing.T) {
+	weights := []int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2}
+	for i, c := range append(mock.Generate(5, 2000), mock.Demo()[:9]...) {
+		if len(c.Number) != 18 {
+			continue
+		}
+		sum := 0
+		for k, w := range weights {
+			sum += int(c.Number[k]-'0') * w
+		}
+		if c.Number[17] != "10X98765432"[sum%11] {
+			t.Fatalf("card %d: wrong check character", i)
+		}
+		if c.Number[6:14] != c.Birth {
+			t.Fatalf("card %d: birth date not in the number", i)
+		}
+		if odd := (c.Number[16]-'0')%2 == 1; odd != (c.Sex == "1") {
+			t.Fatalf("card %d: parity against the sex", i)
+		}
+	}
+}
+
+// TestCardsFit checks that nothing was cut: every field of every generated card
+// comes back out of the decoder of package card whole.
+func TestCardsFit(t *testing.T) {
+	for i, c := range append(mock.Generate(6, 2000), mock.Demo()[:9]...) {
+		doc := card.Parse(c.Raw())
+		if string(doc.Kind) != c.Kind {
+			t.Fatalf("card %d: kind %s, want %s", i, doc.Kind, c.Kind)
+		}
+	}
+}
+
+func TestCardPrintsMasked(t *testing.T) {
+	c := mock.Demo()[0]
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		if got := fmt.Sprintf(verb, c); got != "mock.Card(resident, masked)" {
+			t.Errorf("%s prints %q", verb, got)
+		}
+	}
+	if b, _ := c.MarshalJSON(); string(b) != `"masked"` {
+		t.Errorf("marshals as %s", b)
+	}
+}
