@@ -38,9 +38,9 @@ func mustRead(t *testing.T, c *Client, want driver.RawCard) {
 	}
 }
 
-// TestReadCycle: find, select, read, address, and a second read without any of
-// the first two.
-func TestReadCycle(t *testing.T) {
+// TestTrap21ReadCycle: find, select, read, address with nothing between, and a
+// second read without the first two.
+func TestTrap21ReadCycle(t *testing.T) {
 	card := specimen(1)
 	a, b := record('a'), record('b')
 	blank := record(' ')

@@ -102,7 +102,8 @@ func TestWrongPublishedFrames(t *testing.T) {
 	}
 }
 
-func TestBodyPrintsMasked(t *testing.T) {
+// TestTrap26BodyPrintsMasked: a frame may be a whole identity.
+func TestTrap26BodyPrintsMasked(t *testing.T) {
 	b := Body("PERSONAL")
 	j, err := json.Marshal(b)
 	if err != nil {

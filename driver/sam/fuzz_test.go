@@ -1,8 +1,10 @@
 package sam
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,14 +17,25 @@ import (
 // next part of the input, whose first bytes say how it comes. Time passes in
 // Read alone.
 type hostile struct {
+	t     testing.TB
 	clock *clockwork.FakeClock
 	input []byte
 	inbox []byte
+	given []byte        // everything delivered
 	pause time.Duration // before each delivery
 	chunk int
 }
 
-func (h *hostile) Write(context.Context, []byte) error {
+// harmless are the only requests that may ever reach a module: 60 changes its
+// rate for good and codes from 80 on can write its flash.
+var harmless = []Code{CmdReset, CmdSelfTest, CmdSAMID, CmdFind, CmdSelect, CmdReadText, CmdReadAddress, CmdReadManagement, CmdMaxRF}
+
+func (h *hostile) Write(_ context.Context, request []byte) error {
+	s := Sniffer{Commands: true}
+	s.Write(request)
+	if b, ok := s.Next(); !ok || !slices.Contains(harmless, b.Code()) || s.Stats() != (LineStats{}) {
+		h.t.Fatalf("the request % X went out", request)
+	}
 	if len(h.input) < 3 {
 		return nil
 	}
@@ -45,6 +58,7 @@ func (h *hostile) Read(ctx context.Context, buf []byte) (int, error) {
 		h.clock.Advance(h.pause)
 		n := copy(buf[:min(h.chunk, len(buf))], h.inbox)
 		h.inbox = h.inbox[n:]
+		h.given = append(h.given, buf[:n]...)
 		return n, nil
 	}
 	if ctx.Err() == nil {
@@ -58,7 +72,7 @@ func (h *hostile) Close() error { return nil }
 
 // FuzzClient: whatever a module answers, every call ends within its time,
 // fails with a sentinel of package driver, and gives no card that it did not
-// get in one right frame.
+// get in one piece.
 func FuzzClient(f *testing.F) {
 	part := func(pause, chunk byte, frames ...[]byte) []byte {
 		var p []byte
@@ -83,7 +97,7 @@ func FuzzClient(f *testing.F) {
 		if len(input) > 1<<15 {
 			return
 		}
-		h := &hostile{clock: clockwork.NewFakeClock(), input: input}
+		h := &hostile{t: t, clock: clockwork.NewFakeClock(), input: input}
 		c := NewClient(h, Options{Clock: h.clock, Baud: 115200})
 		ctx := context.Background()
 		start := h.clock.Now()
@@ -112,14 +126,47 @@ func FuzzClient(f *testing.F) {
 			if err != nil && (card.Photo != nil || card.Text != [256]byte{}) {
 				t.Fatal("a failed read gave card data")
 			}
+			if err == nil && !bytes.Contains(h.given, append(card.Text[:], card.Photo...)) {
+				t.Fatal("a card that no answer held")
+			}
 			if n := len(card.Addresses); n > maxAddresses {
 				t.Fatalf("%d addresses", n)
 			}
 			_, err = c.Present(ctx)
 			check("Present", err)
 		}
+		_, err = c.Management(ctx)
+		check("Management", err)
+		check("Reset", c.Reset(ctx))
 		if d := h.clock.Now().Sub(start); d > 60*time.Second {
 			t.Fatalf("took %v", d)
 		}
 	})
+}
+
+// TestTrap29HarmlessRequests: whatever a module answers, nothing but the nine
+// known requests goes out, and no code of this package is a dangerous one.
+func TestTrap29HarmlessRequests(t *testing.T) {
+	for _, code := range harmless {
+		if cmd := byte(code >> 8); cmd >= 0x80 || cmd == 0x60 || code == 0x3010 {
+			t.Errorf("%s is never to be sent", code)
+		}
+	}
+	var every []byte // one answer of each status, with data and without
+	for sw3 := range 256 {
+		every = append(every, status(byte(sw3))...)
+		every = append(every, Answer(0, 0, byte(sw3), make([]byte, sw3))...)
+	}
+	h := &hostile{t: t, clock: clockwork.NewFakeClock(), chunk: 100}
+	c := NewClient(h, Options{Clock: h.clock, MaxRFBytes: 0x58})
+	ctx := context.Background()
+	for i := range 100 {
+		h.inbox = append(h.inbox, every[i*16:]...)
+		c.Identify(ctx)
+		c.Find(ctx)
+		c.Read(ctx)
+		c.Present(ctx)
+		c.Management(ctx)
+		c.Reset(ctx)
+	}
 }
