@@ -101,7 +101,7 @@ func (b *Board) Reader(s reader.State) {
 	p := b.panel(s.Reader)
 	before := p.state.Phase
 	p.state = s
-	if f, ok := misreads[s.Phase]; ok && s.Phase != before {
+	if f := misread(s); f != "" && s.Phase != before {
 		b.show(p, f, nil, b.o.Clock.Now())
 	} else if s.Phase == reader.Found {
 		p.result, p.tap = "", nil

@@ -1,8 +1,10 @@
 package desk
 
 import (
+	"errors"
 	"time"
 
+	"idtap/driver"
 	"idtap/publisher"
 	"idtap/publisher/event"
 	"idtap/reader"
@@ -62,6 +64,20 @@ var misreads = map[reader.Phase]Face{
 	reader.Unreadable: FaceUnreadable,
 }
 
+// statusSelect is SW3 "select failed": a card was found and cannot be chosen,
+// which is what a second card in the field does.
+const statusSelect = 0x81
+
+// misread is the face of a tap that ended without a result, or "".
+func misread(s reader.State) Face {
+	f := misreads[s.Phase]
+	var e *driver.Error
+	if f == FacePlaceAgain && errors.As(s.Err, &e) && len(e.Status) == 3 && e.Status[2] == statusSelect {
+		return FaceTwoCards
+	}
+	return f
+}
+
 // panel is one reader on the board.
 type panel struct {
 	state reader.State
@@ -88,8 +104,8 @@ func (p panel) face(q QueueState, b BusState) Face {
 		return FaceKept
 	case p.result != "":
 		return p.result
-	case misreads[p.state.Phase] != "":
-		return misreads[p.state.Phase]
+	case misread(p.state) != "":
+		return misread(p.state)
 	case q.Full:
 		return FaceFull
 	case p.state.Phase == reader.Held:

@@ -46,7 +46,7 @@ const tones = { accepted: "good", repeat: "info", refused: "bad", full: "bad", f
 
 export function last(items, review) {
   byId("last").replaceChildren(...items.map((t) => {
-    const text = t.decided ? say("decided." + t.decided) : say("outcome." + t.outcome);
+    const text = t.decided ? say("decided." + t.decided) : say(t.open ? "todo" : "outcome." + t.outcome);
     const tone = t.open ? "look" : t.decided === "cancelled" ? "info" : tones[t.outcome];
     const opens = t.outcome === "accepted" && t.id && t.decided !== "cancelled";
     return h("li", { "data-tone": tone, "data-outcome": t.outcome },

@@ -59,6 +59,7 @@ function toolbar() {
   byId("sound").setAttribute("aria-pressed", String(on));
   byId("sound").textContent = say(on ? "sound.on" : "sound.off");
   byId("unblock").hidden = !sound.blocked();
+  byId("sound").hidden = sound.blocked();
   byId("language").setAttribute("aria-label", say("language.label"));
   const who = reviews.operator();
   byId("sign").textContent = who ? who + " · " + say("sign_out") : say("sign_in");

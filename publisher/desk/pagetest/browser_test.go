@@ -1,0 +1,228 @@
+package pagetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// patience bounds every wait for the page; what comes at all comes much sooner.
+const patience = 15 * time.Second
+
+var browser struct {
+	sync.Once
+	ctx  context.Context
+	stop context.CancelFunc
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if browser.stop != nil {
+		browser.stop()
+	}
+	os.Exit(code)
+}
+
+// startBrowser starts the one Chromium of the run.
+func startBrowser() {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		browser.err = fmt.Errorf("%w: install Debian's packages chromium and fonts-noto-cjk", err)
+		return
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1024, 768),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "zh-CN"))
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stop := chromedp.NewContext(allocator)
+	browser.ctx, browser.stop = ctx, func() { stop(); stopAllocator() }
+	browser.err = chromedp.Do(ctx)
+}
+
+// tab is one page in the browser, with storage of its own.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// newTab opens a tab of 1024 x 768 at an address.
+func newTab(t *testing.T, url string) *tab {
+	t.Helper()
+	browser.Do(startBrowser)
+	if browser.err != nil {
+		t.Fatal(browser.err)
+	}
+	ctx, cancel := chromedp.NewContext(browser.ctx, chromedp.WithNewBrowserContext())
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(func() { stop(); cancel() })
+	b := &tab{t, ctx}
+	b.do(chromedp.EmulateViewport(1024, 768), chromedp.Navigate(url))
+	return b
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// eval runs an expression in the page, awaits it and gives its value as JSON
+// decodes it.
+func eval[T any](b *tab, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// wait waits until an expression is true in the page; across reloads too.
+func (b *tab) wait(expression string) {
+	b.t.Helper()
+	// The page itself waits, a quarter of a second at a time.
+	loop := fmt.Sprintf(`new Promise((done) => { const until = performance.now() + 250;
+		const look = () => { let ok = false; try { ok = !!(%s); } catch (e) { /* not yet */ }
+			if (ok || performance.now() > until) done(ok); else setTimeout(look, 5); }; look(); })`, expression)
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) && b.ctx.Err() == nil {
+		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](loop, chromedp.EvalAwaitPromise))
+		if err == nil && ok {
+			return
+		}
+	}
+	b.t.Fatalf("waited in vain for %s\nthe page says: %s", expression, b.text("body"))
+}
+
+func quote(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+func (b *tab) text(selector string) string {
+	b.t.Helper()
+	return eval[string](b, fmt.Sprintf(`(document.querySelector(%s) || {innerText: "(nothing there)"}).innerText`, quote(selector)))
+}
+
+// face waits until a reader's panel, a region of that name, has a heading with
+// this title.
+func (b *tab) face(reader, title string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`[...document.querySelectorAll("section[aria-label]")].some((s) => s.getAttribute("aria-label") === %s && s.querySelector("h2").innerText === %s)`, quote(reader), quote(title)))
+}
+
+// button gives an expression for the button with an accessible name.
+func button(name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("button")].filter((b) => b.offsetParent && (b.getAttribute("aria-label") || b.innerText).includes(%s)).pop()`, quote(name))
+}
+
+func (b *tab) press(name string) {
+	b.t.Helper()
+	b.wait(button(name))
+	eval[any](b, button(name)+`.click()`)
+}
+
+// dark and light set the colour scheme.
+func (b *tab) scheme(name string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) (any, error) {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+		return nil, err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *tab) size(width, height int64) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(width, height))
+}
+
+// reload loads the page anew and waits for its stream.
+func (b *tab) reload() {
+	b.t.Helper()
+	b.do(chromedp.Reload())
+}
+
+// shoot keeps a screenshot under the directory of IDTAP_SCREENSHOTS, if set;
+// without it the screenshot is still taken, and must not be blank.
+func (b *tab) shoot(name string) {
+	b.t.Helper()
+	eval[any](b, `document.fonts.ready.then(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null)))))`)
+	raw, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) ([]byte, error) {
+		shot, err := chromedp.Call(ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{})
+		return shot.Data, err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	small, colours := shrink(b.t, raw)
+	if colours < 8 {
+		b.t.Fatalf("%s: a blank page: %d colours", name, colours)
+	}
+	if dir := os.Getenv("IDTAP_SCREENSHOTS"); dir != "" {
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), small, 0o644); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// shrink keeps the 256 most frequent colours of a screenshot: flat areas and
+// text lose nothing that shows.
+func shrink(t *testing.T, raw []byte) (small []byte, colours int) {
+	t.Helper()
+	img, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[color.Color]int{}
+	r := img.Bounds()
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			count[img.At(x, y)]++
+		}
+	}
+	var palette color.Palette
+	for c := range count {
+		palette = append(palette, c)
+	}
+	slices.SortFunc(palette, func(a, b color.Color) int { return count[b] - count[a] })
+	palette = palette[:min(len(palette), 256)]
+	index := map[color.Color]uint8{}
+	out := image.NewPaletted(r, palette)
+	for y := r.Min.Y; y < r.Max.Y; y++ {
+		for x := r.Min.X; x < r.Max.X; x++ {
+			c := img.At(x, y)
+			i, ok := index[c]
+			if !ok {
+				i = uint8(palette.Index(c))
+				index[c] = i
+			}
+			out.SetColorIndex(x, y, i)
+		}
+	}
+	var buf bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&buf, out); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes(), len(count)
+}
