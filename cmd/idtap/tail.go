@@ -32,14 +32,14 @@ type follower struct {
 	keyFile string
 
 	key    *event.PrivateKey
-	denied chan error // the server's last refusal, which requests do not see
+	denied context.CancelCauseFunc // ends questions with a refusal, which requests do not see
 
 	mu sync.Mutex // guards out: messages and connection notes come from several goroutines
 }
 
 func (a *app) tailCommand() *cobra.Command {
 	var file, server string
-	t := &follower{app: a, denied: make(chan error, 1)}
+	t := &follower{app: a}
 	cmd := &cobra.Command{
 		Use: "tail", Short: "Follow the published events", Args: cobra.NoArgs,
 		Long: "Follows events as they are stored, one masked line each; --json prints them whole, one JSON line each.\n" +
@@ -73,12 +73,15 @@ func (t *follower) run(ctx context.Context, cfg config.Config, url string) error
 		}
 		t.key = &key
 	}
+	asking, denied := context.WithCancelCause(ctx)
+	defer denied(nil)
+	t.denied = denied
 	nc, stream, err := t.connect(cfg, url)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	stop, err := t.follow(ctx, nc, stream)
+	stop, err := t.follow(asking, nc, stream)
 	if err != nil {
 		return err
 	}
@@ -95,10 +98,7 @@ func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream
 	options := []nats.Option{
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) {
-				select {
-				case t.denied <- err:
-				default:
-				}
+				t.denied(err)
 			}
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -128,7 +128,7 @@ func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream
 	switch {
 	case errors.As(err, &plaintext), errors.As(err, &file):
 		return nil, "", usage(err)
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthentication):
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
 		return nil, "", fmt.Errorf("%w: %s", err, t.say("登录被拒绝：请在配置的 nats 一节给出可读取事件的凭据",
 			"the login is refused: give credentials that may read events in the configuration's nats section"))
 	}
@@ -160,16 +160,18 @@ func (t *follower) runningDaemon(cfg config.Config) (bus.Runtime, error) {
 // follow begins with what is stored from now on. A lost connection is picked up
 // where it broke off.
 func (t *follower) follow(ctx context.Context, nc *nats.Conn, streamName string) (stop func(), err error) {
+	ctx, done := context.WithTimeout(ctx, tailWait)
+	defer done()
 	if strings.HasPrefix(t.subject, "idtap.status.") {
-		return t.followStatus(nc)
+		return t.followStatus(ctx, nc)
 	}
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(tailWait))
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
 	}
 	stream, err := js.Stream(ctx, streamName)
 	if err != nil {
-		return nil, t.explain(streamName, err)
+		return nil, t.explain(ctx, streamName, err)
 	}
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{t.subject},
@@ -177,46 +179,39 @@ func (t *follower) follow(ctx context.Context, nc *nats.Conn, streamName string)
 		OptStartSeq:    stream.CachedInfo().State.LastSeq + 1,
 	})
 	if err != nil {
-		return nil, t.explain(streamName, err)
+		return nil, t.explain(ctx, streamName, err)
 	}
 	consuming, err := consumer.Consume(func(m jetstream.Msg) { t.show(m.Headers(), m.Subject(), m.Data()) })
 	if err != nil {
-		return nil, t.explain(streamName, err)
+		return nil, t.explain(ctx, streamName, err)
 	}
 	return consuming.Stop, nil
 }
 
 // followStatus follows readers' states, which are not stored.
-func (t *follower) followStatus(nc *nats.Conn) (stop func(), err error) {
+func (t *follower) followStatus(ctx context.Context, nc *nats.Conn) (stop func(), err error) {
 	sub, err := nc.Subscribe(t.subject, func(m *nats.Msg) { t.show(m.Header, m.Subject, m.Data) })
 	if err == nil {
-		err = nc.FlushTimeout(tailWait)
+		err = nc.FlushWithContext(ctx)
+	}
+	if err == nil && errors.Is(nc.LastError(), nats.ErrPermissionViolation) {
+		err = nc.LastError() // came before the flush's answer
 	}
 	if err != nil {
-		return nil, t.explain("", err)
-	}
-	select {
-	case err := <-t.denied:
-		return nil, t.explain("", err)
-	default:
+		return nil, t.explain(ctx, "", err)
 	}
 	return func() { sub.Unsubscribe() }, nil
 }
 
 // explain says what, why and what to do. A refusal reaches the connection, not
-// the request, which only times out.
-func (t *follower) explain(stream string, err error) error {
-	var denied error
-	select {
-	case denied = <-t.denied:
-	default:
+// the request; it has ended ctx then.
+func (t *follower) explain(ctx context.Context, stream string, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		err = cause
 	}
 	switch {
-	case denied != nil || errors.Is(err, nats.ErrPermissionViolation):
-		if denied == nil {
-			denied = err
-		}
-		return fmt.Errorf("%w: %s", denied, t.say("没有读取的权限：请使用可创建消费者的凭据；服务台的凭据只能发布",
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return fmt.Errorf("%w: %s", err, t.say("没有读取的权限：请使用可创建消费者的凭据；服务台的凭据只能发布",
 			"no permission to read: use credentials that may create consumers; a desk's own may only publish"))
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return fmt.Errorf("%w: %s: %s", err, stream, t.say("请检查 nats.stream，或请管理员执行 idtap bus init",
