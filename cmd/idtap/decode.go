@@ -1,11 +1,311 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"idtap/driver"
+	"idtap/driver/sam"
+	"idtap/publisher/event"
+	"idtap/reader"
+	"idtap/reader/card"
+	"idtap/reader/identity"
+	"idtap/reader/identity/division"
 )
 
 func (a *app) decodeCommand() *cobra.Command {
-	return &cobra.Command{Use: "decode", RunE: func(*cobra.Command, []string) error { return errors.New("not built yet") }}
+	var desk, at string
+	cmd := &cobra.Command{
+		Use: "decode [FILE|-]", Short: "Decode captured answers or text blocks, offline",
+		Long: "Reads captured answers of a reader's module, bare 256-byte text blocks or a trace, and prints each card as the\n" +
+			"data of its registration event with findings, one JSON line each. Answers and blocks may be binary, one after\n" +
+			"the other, or hex, one a line. An answer with appended addresses (30 03) belongs to the card before it.\n" +
+			"Exit code 1 if a line could not be read or a card has an error finding; the others are answered all the same.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d := &decoder{app: a, out: bufio.NewWriterSize(a.out, 64<<10), progress: a.newProgress("张证件", "cards")}
+			if err := d.configure(desk, at); err != nil {
+				return usage(err)
+			}
+			in := a.in
+			if len(args) == 1 && args[0] != "-" {
+				f, err := os.Open(args[0])
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				in = f
+			}
+			return interruptible(cmd.Context(), func() error { return d.run(cmd.Context(), in) })
+		},
+	}
+	cmd.Flags().StringVar(&desk, "division", "", "the desk's division, six digits: relation is unknown without it")
+	cmd.Flags().StringVar(&at, "at", "", "the day of reading, YYYY-MM-DD; today if not given")
+	return cmd
+}
+
+// decoder turns captured bytes into registrations.
+type decoder struct {
+	*app
+	options  identity.Options
+	out      *bufio.Writer
+	progress *progress
+
+	open    *driver.RawCard // read, but its addresses may follow
+	cards   int
+	skipped int // answers without card data
+	failed  bool
+}
+
+func (d *decoder) configure(desk, at string) error {
+	if desk != "" {
+		if _, ok := division.Lookup(desk); !ok {
+			return fmt.Errorf("--division %q: no such division; want six digits, e.g. 410105", desk)
+		}
+		d.options.DeskDivision = desk
+	}
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		return err
+	}
+	d.options.Now, d.options.ClockFloor = time.Now().In(zone), builtAt()
+	if at != "" {
+		day, err := time.ParseInLocation("2006-01-02", at, zone)
+		if err != nil {
+			return fmt.Errorf("--at %q: want a day as YYYY-MM-DD", at)
+		}
+		d.options.Now, d.options.ClockFloor = day.Add(12*time.Hour), time.Time{}
+	}
+	return nil
+}
+
+// sniffed is how much of the input decides on its form.
+const sniffed = 4 << 10
+
+func (d *decoder) run(ctx context.Context, in io.Reader) error {
+	r := bufio.NewReaderSize(in, lineLimit)
+	head, err := r.Peek(sniffed)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	switch {
+	case len(head) == 0:
+		return errors.New("the input is empty")
+	case isText(head):
+		err = d.lines(ctx, r)
+	case bytes.Contains(head, preamble):
+		err = d.stream(ctx, r)
+	default:
+		err = d.blocks(ctx, r)
+	}
+	if err == nil {
+		err = d.finish()
+	}
+	if flushErr := d.flush(); err == nil {
+		err = flushErr
+	}
+	if err == nil && d.cards == 0 && !d.failed {
+		err = fmt.Errorf("no card in the input: %d other answers", d.skipped)
+	}
+	if err == nil && d.failed {
+		return &exitError{Code: exitFailed}
+	}
+	return err
+}
+
+func (d *decoder) flush() error {
+	d.progress.clear()
+	return d.out.Flush()
+}
+
+// preamble is what every frame has (SAM protocol, section 1).
+var preamble = []byte{0xAA, 0xAA, 0x96, 0x69}
+
+// isText reports whether the input is lines of hex: a text block in binary has
+// zero bytes from its second byte on, a frame has bytes beyond ASCII.
+func isText(head []byte) bool {
+	for _, c := range head {
+		if c >= 0x7F || c < ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// lines decodes hex, one frame sequence or block a line. Empty lines and lines
+// that begin with # are comments.
+func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
+	var sniffer sam.Sniffer
+	return eachLine(ctx, r, func(l inputLine) error {
+		where := fmt.Sprintf("line %d", l.n)
+		text := bytes.Map(func(c rune) rune {
+			if c == ' ' || c == '\t' || c == ':' {
+				return -1
+			}
+			return c
+		}, l.text)
+		if len(text) == 0 || text[0] == '#' {
+			return nil
+		}
+		if l.tooLong {
+			d.reject(where, errors.New("longer than any answer"))
+			return nil
+		}
+		b := make([]byte, hex.DecodedLen(len(text)))
+		if _, err := hex.Decode(b, text); err != nil {
+			d.reject(where, errors.New("not hex"))
+			return nil
+		}
+		if len(b) == len(driver.RawCard{}.Text) && !bytes.Contains(b, preamble) {
+			return d.card(driver.RawCard{Text: [256]byte(b)})
+		}
+		sniffer.Reset()
+		sniffer.Write(b)
+		return d.frames(&sniffer, where, true)
+	}, d.flush)
+}
+
+// stream decodes frames out of a binary capture, whatever stands between them.
+func (d *decoder) stream(ctx context.Context, r io.Reader) error {
+	var sniffer sam.Sniffer
+	buf := make([]byte, 32<<10)
+	for at := int64(0); ctx.Err() == nil; {
+		n, err := r.Read(buf)
+		sniffer.Write(buf[:n])
+		if fErr := d.frames(&sniffer, fmt.Sprintf("bytes %d-%d", at, at+int64(n)), err == io.EOF); fErr != nil {
+			return fErr
+		}
+		at += int64(n)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// frames takes what the sniffer has; last tells that nothing follows.
+func (d *decoder) frames(s *sam.Sniffer, where string, last bool) error {
+	before, found := s.Stats(), 0
+	for {
+		body, ok := s.Next()
+		if !ok {
+			if !last || !s.Pending() {
+				break
+			}
+			s.Silence()
+			continue
+		}
+		found++
+		if err := d.answer(body, where); err != nil {
+			return err
+		}
+	}
+	switch after := s.Stats(); {
+	case after.BadXOR > before.BadXOR:
+		d.reject(where, errors.New("an answer's checksum is wrong"))
+	case after.Cut > before.Cut:
+		d.reject(where, errors.New("an answer is cut short"))
+	case found == 0 && last && after.Skipped > before.Skipped:
+		d.reject(where, errors.New("no answer of a module, and no text block of 256 bytes"))
+	}
+	return nil
+}
+
+// Sizes of the data of a 30 03 answer: records of 70 bytes, four slots.
+const (
+	addressSize    = 70
+	maxAddressData = 4 * addressSize
+)
+
+// answer takes one answer. An answer does not say which command it is to: cards
+// are told by their inner lengths, addresses by their size; others hold no card.
+func (d *decoder) answer(body sam.Body, where string) error {
+	data := body.Data()
+	if raw, err := sam.ParseCard(data); err == nil {
+		return d.card(raw)
+	}
+	if n := len(data); n == 0 || n%addressSize != 0 || n > maxAddressData {
+		d.skipped++
+		return nil
+	}
+	if d.open == nil {
+		d.reject(where, errors.New("an answer with addresses, but no card before it"))
+		return nil
+	}
+	for ; len(data) > 0; data = data[addressSize:] {
+		d.open.Addresses = append(d.open.Addresses, [addressSize]byte(data))
+	}
+	return nil
+}
+
+// blocks decodes bare text blocks in binary.
+func (d *decoder) blocks(ctx context.Context, r io.Reader) error {
+	for at := int64(0); ctx.Err() == nil; {
+		var raw driver.RawCard
+		n, err := io.ReadFull(r, raw.Text[:])
+		if err == io.EOF {
+			return nil
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			d.reject(fmt.Sprintf("byte %d", at), fmt.Errorf("%d bytes are no text block, want 256", n))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := d.card(raw); err != nil {
+			return err
+		}
+		at += int64(n)
+	}
+	return ctx.Err()
+}
+
+// card keeps a card until the next one or the end shows that no addresses
+// follow.
+func (d *decoder) card(raw driver.RawCard) error {
+	err := d.finish()
+	d.open = &raw
+	return err
+}
+
+// finish prints the card that is open.
+func (d *decoder) finish() error {
+	if d.open == nil {
+		return nil
+	}
+	raw := *d.open
+	d.open = nil
+	tap := reader.Tap{Reader: "decode", FoundAt: d.options.Now, Checked: identity.Check(card.Parse(raw), d.options)}
+	reg := event.NewRegistration(tap, event.DeskFacts{Division: d.options.DeskDivision, Zone: d.options.Now.Location()})
+	reg.Timing.AcceptedAt = reg.Timing.FoundAt
+	line, err := json.Marshal(reg)
+	if err != nil {
+		return err
+	}
+	d.cards++
+	d.failed = d.failed || tap.Checked.Worst() == identity.Error
+	d.progress.step()
+	_, err = d.out.Write(append(line, '\n'))
+	return err
+}
+
+// reject says what could not be read; it never repeats input.
+func (d *decoder) reject(where string, err error) {
+	d.failed = true
+	d.progress.clear()
+	fmt.Fprintf(d.err, "idtap: decode: %s: %v\n", where, err)
 }

@@ -210,7 +210,7 @@ func (c *checker) names(doc card.Document) {
 		c.add(CodeNameTruncated, fieldName, "")
 	}
 	if doc.NameEn != nil {
-		en, seen := decodeText(doc.NameEn, usualInName)
+		en, seen := decodeText(doc.NameEn, usualInEnglish)
 		c.NameEn = collapseSpaces(en)
 		c.textFindings(seen&^(hasInnerSpace|hasDot), fieldNameEn)
 		if len(doc.NameEn.Trim()) == len(doc.NameEn) {

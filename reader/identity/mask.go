@@ -2,33 +2,53 @@ package identity
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"idtap/reader/identity/division"
 )
 
-// MaskNumber keeps the first three and the last four characters, of short
-// strings nothing: 440***********1512.
+// MaskNumber keeps the first three and the last four characters, so that the
+// birth date is hidden: 440***********1512. Of a number too short for that it
+// keeps nothing. No standard fixes a pattern; this one is in common use.
 func MaskNumber(number string) string {
-	n := utf8.RuneCountInString(number)
-	if n < 12 {
-		return strings.Repeat("*", n)
+	r := []rune(printable(number))
+	if len(r) < 12 {
+		return strings.Repeat("*", len(r))
 	}
-	r := []rune(number)
-	return string(r[:3]) + strings.Repeat("*", n-7) + string(r[n-4:])
+	return string(r[:3]) + strings.Repeat("*", len(r)-7) + string(r[len(r)-4:])
 }
 
-// MaskName keeps the first character of a name; the rest becomes one * each.
+// MaskName keeps the first character of a name; middle dots and spaces stay, so
+// that the number of parts still shows: 张**, 阿***·*****.
 func MaskName(name string) string {
-	_, size := utf8.DecodeRuneInString(name)
-	return name[:size] + strings.Repeat("*", utf8.RuneCountInString(name[size:]))
+	var b strings.Builder
+	for i, c := range printable(name) {
+		if i == 0 || c == '·' || c == ' ' {
+			b.WriteRune(c)
+		} else {
+			b.WriteByte('*')
+		}
+	}
+	return b.String()
 }
 
-// MaskAddress keeps an address to the county level, as far as that is known.
+// MaskAddress keeps an address to the county level, as far as that is known:
+// 甘肃省白银市会宁县***.
 func MaskAddress(address string) string {
-	r := division.Resolve(address)
-	if address == "" || len(r.Path) == 0 {
-		return strings.Repeat("*", min(3, len(address)))
+	if address == "" {
+		return ""
 	}
-	return strings.Join(r.Path, "") + "***"
+	return strings.Join(division.Resolve(address).Path, "") + "***"
+}
+
+// printable replaces what could steer a terminal: the card decides what stands
+// in these texts.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, s)
 }

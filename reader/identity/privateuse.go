@@ -30,6 +30,9 @@ var privateE815 = [...]rune{
 // mapPrivateUse gives the character that a private-use code point stands for,
 // if that is known.
 func mapPrivateUse(r rune) (rune, bool) {
+	if r < 0xE000 || r > 0xF8FF {
+		return r, false
+	}
 	for _, t := range [...]struct {
 		first rune
 		means []rune

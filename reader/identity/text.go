@@ -55,6 +55,10 @@ func decodeText(t card.Text, usual func(rune) bool) (string, traits) {
 		case r == ' ' || r == 0x3000:
 			seen |= hasInnerSpace
 		}
+		if 0x4E00 <= r && r <= 0x9FFF { // nearly all of it
+			out = utf8.AppendRune(out, r)
+			continue
+		}
 		switch mapped, known := mapPrivateUse(r); {
 		case known:
 			seen |= hasMapped
@@ -88,6 +92,9 @@ func usualInName(r rune) bool {
 	return isHan(r) || isNameDot(r) || r == '·' || r == ' ' || r == 0x3000 || r == '-' || r == '\'' ||
 		r < 0x250 && unicode.IsLetter(r) || 0xFF21 <= r && r <= 0xFF5A
 }
+
+// usualInEnglish is for the English names of foreign cards.
+func usualInEnglish(r rune) bool { return ' ' <= r && r < 0x7F || r < 0x250 && unicode.IsLetter(r) }
 
 // usualInText is for addresses and authorities: Han, ASCII, full-width forms,
 // CJK and general punctuation, numerals and letters in circles.
@@ -159,4 +166,11 @@ func MatchKey(name string) string {
 		}
 		return unicode.ToUpper(r)
 	}, norm.NFKC.String(name))
+}
+
+// Decode is the text of a field as it stands, padding trimmed and known
+// private-use code points mapped. It is personal data.
+func Decode(t card.Text) string {
+	s, _ := decodeText(t, anyRune)
+	return s
 }

@@ -33,7 +33,6 @@ func Encode(f Fields) driver.RawCard {
 		raw.Text[i] = ' '
 	}
 	var slots []slot
-	enFirst, enRest := f.NameEn, ""
 	switch f.Mark {
 	case " ":
 		slots = []slot{{&f.Name, 0, 30}, {&f.Sex, 30, 2}, {&f.Ethnic, 32, 4}, {&f.Birth, 36, 16}, {&f.Address, 52, 70},
@@ -45,11 +44,11 @@ func Encode(f Fields) driver.RawCard {
 		slots = []slot{{&f.NameEn, 0, 120}, {&f.Sex, 120, 2}, {&f.Number, 122, 30}, {&f.Nationality, 152, 6}, {&f.Name, 158, 30},
 			{&f.ValidFrom, 188, 16}, {&f.ValidTo, 204, 16}, {&f.Birth, 220, 16}, {&f.Version, 236, 4}, {&f.AuthorityCode, 240, 8}}
 	case "Y":
-		if units := utf16.Encode([]rune(f.NameEn)); len(units) > 35 {
-			enFirst, enRest = string(utf16.Decode(units[:35])), string(utf16.Decode(units[35:]))
-		}
-		slots = []slot{{&f.Name, 0, 30}, {&f.Sex, 30, 2}, {&f.Renewals, 32, 4}, {&f.Birth, 36, 16}, {&enFirst, 52, 70},
-			{&f.Number, 122, 36}, {&f.ValidFrom, 188, 16}, {&f.ValidTo, 204, 16}, {&enRest, 220, 22}, {&f.Nationality, 242, 6}, {&f.OldLink, 250, 6}}
+		en := utf16.Encode([]rune(f.NameEn))
+		putUnits(raw.Text[52:122], en[:min(35, len(en))])
+		putUnits(raw.Text[220:242], en[min(35, len(en)):])
+		slots = []slot{{&f.Name, 0, 30}, {&f.Sex, 30, 2}, {&f.Renewals, 32, 4}, {&f.Birth, 36, 16},
+			{&f.Number, 122, 36}, {&f.ValidFrom, 188, 16}, {&f.ValidTo, 204, 16}, {&f.Nationality, 242, 6}, {&f.OldLink, 250, 6}}
 	}
 	for _, s := range slots {
 		put(raw.Text[s.offset:s.offset+s.length], *s.value)
@@ -66,8 +65,9 @@ func Encode(f Fields) driver.RawCard {
 	return raw
 }
 
-func put(dst []byte, s string) {
-	units := utf16.Encode([]rune(s))
+func put(dst []byte, s string) { putUnits(dst, utf16.Encode([]rune(s))) }
+
+func putUnits(dst []byte, units []uint16) {
 	if 2*len(units) > len(dst) {
 		panic(fmt.Sprintf("cardtest: %d units for a field of %d", len(units), len(dst)/2))
 	}
