@@ -35,7 +35,8 @@ func (q *Queue) oldest(ctx context.Context) (r Record, found bool, err error) {
 	for {
 		var e *entry
 		var body []byte
-		err := q.read(func(db *sql.DB) error {
+		err := q.read(ctx, func(db *sql.DB) error {
+			e = nil
 			return each(ctx, db, func(one *entry) (err error) {
 				e = one
 				body, err = one.open(q.keys)
@@ -51,8 +52,6 @@ func (q *Queue) oldest(ctx context.Context) (r Record, found bool, err error) {
 			return Record{}, false, ctx.Err()
 		case q.ended():
 			return Record{}, false, ErrClosed
-		case e == nil && damaged(err):
-			err = q.heal(ctx, err)
 		case e != nil && (err == nil || errors.Is(err, ErrDamaged)):
 			q.o.Log.Error().Str("id", e.id).Str("epoch", e.epoch).Uint64("seq", e.seq).Msg("a record in the queue is damaged and cannot be published")
 			err = q.DeadLetter(ctx, e.row, "damaged")
@@ -72,10 +71,10 @@ func (q *Queue) ended() bool {
 	}
 }
 
-// heal has the writer replace the damaged file that a reader met.
-func (q *Queue) heal(ctx context.Context, cause error) error {
+// mend has the writer replace the damaged file that a reader met.
+func (q *Queue) mend(ctx context.Context, cause error) error {
 	told := false
-	return q.do(ctx, "heal", func(*tx) error {
+	return q.do(ctx, "mend", func(*tx) error {
 		if told {
 			return nil
 		}

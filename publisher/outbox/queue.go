@@ -114,6 +114,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		ops: make(chan *op), closing: make(chan struct{}), written: make(chan struct{}), wake: make(chan struct{}),
 		repeats: repeats{window: o.RepeatWindow},
 	}
+	q.heal = q.mend
 	q.room.dir, q.room.max, q.room.minFree = o.Dir, o.MaxBytes, o.MinFree
 	if err := q.open(ctx); err != nil {
 		q.shut()
@@ -151,7 +152,7 @@ func openKeys(ctx context.Context, o Options) (*keyring, error) {
 			return nil, err
 		}
 		defer db.Close()
-		if used, err := meta(ctx, db, metaKeys); err != nil || used != "" {
+		if used, err := meta(ctx, db, metaKeys); used != "" || err != nil && !damaged(err) {
 			return nil, fmt.Errorf("%w: %s is missing: put a copy back, or move the queue in %s away", ErrKey, o.KeyFile, o.Dir)
 		}
 	}
@@ -161,17 +162,28 @@ func openKeys(ctx context.Context, o Options) (*keyring, error) {
 	return loadKeys(o.KeyFile)
 }
 
-// start opens the files and checks them; it is also how the queue comes back
-// after a damaged file was replaced while it ran.
+// start checks the files and opens them; it is also how the queue comes back
+// after a damaged file was replaced while it ran. The check reads only: a
+// connection that may write throws away what it takes for a useless log, and
+// with it records that could still be found there.
 func (q *Queue) start(ctx context.Context) error {
 	path := filepath.Join(q.dir, dbName)
+	checked := false
+	var err error
+	if q.head, err = openHead(q.dir); err != nil {
+		return err
+	}
+	if exists(path) {
+		if checked, err = q.inspect(ctx, path); err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+	}
 	if err := createFile(path); err != nil {
 		return fmt.Errorf("queue file: %w", err)
 	}
 	if err := syncDir(q.dir); err != nil {
 		return fmt.Errorf("queue directory: %w", err)
 	}
-	var err error
 	if q.db, err = openDB(path, false); err != nil {
 		return fmt.Errorf("queue file: %w", err)
 	}
@@ -179,39 +191,65 @@ func (q *Queue) start(ctx context.Context) error {
 	if q.conn, err = q.db.Conn(ctx); err != nil {
 		return fmt.Errorf("queue file: %w", err)
 	}
-	if err := upgrade(ctx, q.conn, upgrades); err != nil {
-		return fmt.Errorf("queue: %w", err)
-	}
-	if err := durable(ctx, q.conn); err != nil {
-		return fmt.Errorf("queue: %w", err)
-	}
-	if err := q.begin(ctx); err != nil {
-		return fmt.Errorf("queue: %w", err)
-	}
-	if err := check(ctx, q.conn, q.keys, q.head, &q.tip); err != nil {
-		return err
-	}
-	if q.insert, err = q.conn.PrepareContext(ctx, entryInsert); err != nil {
-		return fmt.Errorf("queue: %w", err)
-	}
-	if err := q.repeats.load(ctx, q.conn, q.keys, q.o.Clock.Now()); err != nil {
-		return fmt.Errorf("queue: %w", err)
-	}
-	if err := q.room.measure(ctx, q.conn); err != nil {
+	if err := q.load(ctx, checked); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
 	q.dirty = true // what an earlier process left in the write-ahead log
 	return q.attach()
 }
 
-// begin makes the epoch of a new queue and notes the key in use.
-func (q *Queue) begin(ctx context.Context) error {
-	var err error
-	if q.head == nil {
-		if q.head, err = openHead(q.dir); err != nil {
+// inspect checks a file that is there without writing to it. It leaves one of
+// an older schema to be checked after its upgrade.
+func (q *Queue) inspect(ctx context.Context, path string) (checked bool, err error) {
+	db, err := openDB(path, true)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	version, err := schemaVersion(ctx, conn, len(upgrades))
+	if err != nil || version < len(upgrades) {
+		return false, err
+	}
+	return true, check(ctx, conn, q.keys, q.head, &q.tip)
+}
+
+// load brings the file to this version and memory up to the file.
+func (q *Queue) load(ctx context.Context, checked bool) error {
+	if err := upgrade(ctx, q.conn, upgrades); err != nil {
+		return err
+	}
+	if err := durable(ctx, q.conn); err != nil {
+		return err
+	}
+	if !checked {
+		if err := check(ctx, q.conn, q.keys, q.head, &q.tip); err != nil {
 			return err
 		}
 	}
+	var err error
+	if err = q.begin(ctx); err != nil {
+		return err
+	}
+	if q.tip.epoch, q.tip.next, err = currentEpoch(ctx, q.conn); err != nil {
+		return err
+	}
+	if q.insert, err = q.conn.PrepareContext(ctx, entryInsert); err != nil {
+		return err
+	}
+	if err := q.repeats.load(ctx, q.conn, q.keys, q.o.Clock.Now()); err != nil {
+		return err
+	}
+	return q.room.measure(ctx, q.conn)
+}
+
+// begin makes the epoch of a new queue and notes the key in use.
+func (q *Queue) begin(ctx context.Context) error {
 	var n int
 	if err := q.conn.QueryRowContext(ctx, "SELECT count(*) FROM epochs WHERE own").Scan(&n); err != nil {
 		return err

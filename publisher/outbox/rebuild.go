@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -32,7 +31,9 @@ func (q *Queue) replace(ctx context.Context, cause error) error {
 	q.mu.Lock() // readers wait until the new file is in its place
 	err := func() error {
 		defer q.mu.Unlock()
-		q.detach()
+		if err := q.detachKeepingLog(); err != nil {
+			return err
+		}
 		aside := asideName(q.o)
 		n, err := rebuild(ctx, q.o, q.keys, aside, head, headed)
 		if err != nil {
@@ -48,6 +49,19 @@ func (q *Queue) replace(ctx context.Context, cause error) error {
 		return fmt.Errorf("%w; replacing it failed: %w", ErrDamaged, err)
 	}
 	return nil
+}
+
+// detachKeepingLog closes the files and leaves the write-ahead log as it is,
+// which SQLite folds back and deletes when the last connection closes: behind a
+// damaged place in it there may be whole records.
+func (q *Queue) detachKeepingLog() error {
+	wal := filepath.Join(q.dir, dbName) + "-wal"
+	log, err := os.ReadFile(wal)
+	q.detach()
+	if err != nil || len(log) == 0 {
+		return nil
+	}
+	return replaceFile(wal, log)
 }
 
 // asideName is where a damaged queue goes: dated, never a name already taken.
@@ -155,12 +169,14 @@ func finishRebuild(o Options) error {
 type salvaged struct {
 	entries []*entry // in order of rows
 	tables  map[string][][]any
+	pruned  int64 // last row that was taken out for its age
+	gaps    []Gap // named before
 }
 
 // carried are the tables that are copied as they are, with their columns.
 var carried = []struct{ name, columns string }{
 	{"epochs", "n, epoch, next_seq, begun_at, own"},
-	{"gaps", "epoch, first, last, found_at, file"},
+	{"gaps", "epoch, first, last, records, found_at, file"},
 	{"chains", "filter, stream_created, last_sequence"},
 	{"repeats", "id, epoch, seq, at, sealed"},
 	{"quarantine", "id, at, reader, kind, codes, verified, body"},
@@ -178,20 +194,18 @@ func salvage(ctx context.Context, path string, keys *keyring, lastRow int64) sal
 		}
 		good[e.row] = e
 	}
-	var anchor []byte
 	if db, err := openDB(path, true); err == nil {
 		s.copyTables(ctx, db)
 		var lines []*entry
 		top := lastRow
 		scanEntries(ctx, db, lastRow, func(e *entry) { lines = append(lines, e); top = max(top, e.row) })
-		if h, err := before(ctx, db, 0); err == nil {
-			anchor = h
-		}
+		pruned, prev, _ := anchor(ctx, db)
+		s.pruned = pruned
+		s.gaps, _ = gaps(ctx, db)
 		db.Close()
-		prev := anchor
-		for i, e := range lines {
-			chained := i == 0 && anchor != nil || i > 0 && lines[i-1].row+1 == e.row
-			if e.genuine(keys) || e.body == nil && chained && bytes.Equal(e.link(prev), e.hash) {
+		for _, e := range lines {
+			// Over a gap of before the chain was joined again, too.
+			if e.genuine(keys) || e.body == nil && bytes.Equal(e.link(prev), e.hash) {
 				keep(e)
 			}
 			prev = e.hash
@@ -281,8 +295,8 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 			}
 		}
 	}
-	anchor := sha256.Sum256([]byte("idtap rebuilt queue\x00" + filepath.Base(aside)))
-	prev := anchor[:]
+	start := sha256.Sum256([]byte("idtap rebuilt queue\x00" + filepath.Base(aside)))
+	prev := start[:]
 	now := o.Clock.Now()
 	var keysUsed []string
 	for _, e := range s.entries {
@@ -306,16 +320,19 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 			return err
 		}
 	}
-	for _, g := range missing(s.entries, head, headed) {
-		if _, err := conn.ExecContext(ctx, "INSERT INTO gaps (epoch, first, last, found_at, file) VALUES (?,?,?,?,?)",
-			g.Epoch, int64(g.First), int64(g.Last), now.UnixMilli(), filepath.Base(aside)); err != nil {
+	for _, g := range s.missing(head, headed) {
+		if _, err := conn.ExecContext(ctx, "INSERT INTO gaps (epoch, first, last, records, found_at, file) VALUES (?,?,?,?,?,?)",
+			g.Epoch, int64(g.First), int64(g.Last), int64(g.Records), now.UnixMilli(), filepath.Base(aside)); err != nil {
 			return err
 		}
 	}
 	if err := newEpoch(ctx, conn, 1, now); err != nil {
 		return err
 	}
-	for _, m := range [][2]string{{metaAnchor, hex.EncodeToString(anchor[:])}, {metaAside, filepath.Base(aside)}, {metaKeys, strings.Join(keysUsed, " ")}} {
+	if err := setAnchor(ctx, conn, s.pruned, start[:]); err != nil {
+		return err
+	}
+	for _, m := range [][2]string{{metaAside, filepath.Base(aside)}, {metaKeys, strings.Join(keysUsed, " ")}} {
 		if err := setMeta(ctx, conn, m[0], m[1]); err != nil {
 			return err
 		}
@@ -339,30 +356,52 @@ func (e *entry) settle() {
 	}
 }
 
-// missing names the sequence numbers of each epoch that are not among entries.
-func missing(entries []*entry, head tip, headed bool) []Gap {
-	seen := map[string][]uint64{}
-	var order []string
-	for _, e := range entries {
-		if seen[e.epoch] == nil {
-			order = append(order, e.epoch)
-		}
-		seen[e.epoch] = append(seen[e.epoch], e.seq)
-	}
-	if headed && seen[head.epoch] == nil && head.next > 1 {
-		return append(missing(entries, tip{}, false), Gap{Epoch: head.epoch, First: 1, Last: head.next - 1})
-	}
-	var gaps []Gap
-	for _, epoch := range order {
-		seqs := slices.Compact(slices.Sorted(slices.Values(seen[epoch])))
-		if headed && epoch == head.epoch && head.next > seqs[len(seqs)-1]+1 {
-			seqs = append(seqs, head.next)
-		}
-		for i := 1; i < len(seqs); i++ {
-			if seqs[i] > seqs[i-1]+1 {
-				gaps = append(gaps, Gap{Epoch: epoch, First: seqs[i-1] + 1, Last: seqs[i] - 1})
-			}
+// missing names what is not among the entries and was not named before: by
+// sequence numbers where the neighbours tell them, else by how many rows the
+// journal is short of.
+func (s *salvaged) missing(head tip, headed bool) []Gap {
+	var found []Gap
+	short := -s.pruned
+	name := func(epoch string, first, last uint64) {
+		g := Gap{Epoch: epoch, First: first, Last: last, Records: last - first + 1}
+		same := func(old Gap) bool { return old.Epoch == epoch && old.First <= first && last <= old.Last }
+		if first <= last && !slices.ContainsFunc(s.gaps, same) {
+			found = append(found, g)
 		}
 	}
-	return gaps
+	seqs := map[string][]uint64{}
+	for _, e := range s.entries {
+		seqs[e.epoch] = append(seqs[e.epoch], e.seq)
+	}
+	if n := len(s.entries); n > 0 {
+		first := s.entries[0]
+		if lead := uint64(first.row - 1 - s.pruned); lead > 0 {
+			name(first.epoch, max(first.seq, lead+1)-lead, first.seq-1)
+		}
+		short += s.entries[n-1].row - int64(n)
+	}
+	if headed && head.row > 0 {
+		if n := len(s.entries); n == 0 {
+			short += head.row
+		} else {
+			short += max(0, head.row-s.entries[n-1].row)
+		}
+		if len(seqs[head.epoch]) == 0 && head.next > 1 {
+			name(head.epoch, 1, head.next-1)
+		}
+		seqs[head.epoch] = append(seqs[head.epoch], head.next)
+	}
+	for epoch, list := range seqs {
+		list = slices.Compact(slices.Sorted(slices.Values(list)))
+		for i := 1; i < len(list); i++ {
+			name(epoch, list[i-1]+1, list[i]-1)
+		}
+	}
+	for _, g := range slices.Concat(s.gaps, found) {
+		short -= int64(g.Records)
+	}
+	if short > 0 {
+		found = append(found, Gap{Records: uint64(short)})
+	}
+	return found
 }

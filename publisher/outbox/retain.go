@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"time"
 )
 
@@ -77,10 +76,11 @@ func (t *tx) prune(kept int64) (int64, error) {
 	}
 	stop.Int64 = min(stop.Int64, first.Int64+sweepLimit)
 	var hash []byte
-	if err := t.q.conn.QueryRowContext(t.ctx, "SELECT hash FROM journal WHERE row < ? ORDER BY row DESC LIMIT 1", stop.Int64).Scan(&hash); err != nil {
+	var row int64
+	if err := t.q.conn.QueryRowContext(t.ctx, "SELECT row, hash FROM journal WHERE row < ? ORDER BY row DESC LIMIT 1", stop.Int64).Scan(&row, &hash); err != nil {
 		return 0, err
 	}
-	if err := setMeta(t.ctx, t.q.conn, metaAnchor, hex.EncodeToString(hash)); err != nil {
+	if err := setAnchor(t.ctx, t.q.conn, row, hash); err != nil {
 		return 0, err
 	}
 	return t.exec("DELETE FROM journal WHERE row < ?", stop.Int64)

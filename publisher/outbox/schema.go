@@ -57,7 +57,14 @@ CREATE TABLE epochs (
 	begun_at INTEGER NOT NULL,
 	own      INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE gaps (epoch TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, found_at INTEGER NOT NULL, file TEXT NOT NULL) STRICT;
+CREATE TABLE gaps (
+	epoch    TEXT NOT NULL,
+	first    INTEGER NOT NULL,
+	last     INTEGER NOT NULL,
+	records  INTEGER NOT NULL,
+	found_at INTEGER NOT NULL,
+	file     TEXT NOT NULL
+) STRICT;
 CREATE TABLE chains (filter TEXT PRIMARY KEY, stream_created INTEGER NOT NULL, last_sequence INTEGER NOT NULL) STRICT;
 CREATE TABLE repeats (id TEXT PRIMARY KEY, epoch TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
 CREATE TABLE quarantine (
@@ -78,7 +85,7 @@ CREATE TABLE audit (at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, 
 const (
 	metaSchema  = "schema"  // version again: a damaged header is not taken for a newer idtap
 	metaKeys    = "keys"    // ids of keys that sealed anything, space-separated
-	metaAnchor  = "anchor"  // hash that the first row of the journal is chained to
+	metaAnchor  = "anchor"  // "<row> <hash>" that the first row of the journal is chained to
 	metaForeign = "foreign" // "<epoch> <last sequence>" met on this desk's filter
 	metaAside   = "aside"   // in a queue being rebuilt: where the damaged file goes
 	metaSent    = "sent"    // when the last record was delivered
@@ -197,8 +204,11 @@ func refused(err error) bool {
 	return c == codeConstraint || c == codeMismatch
 }
 
-// damaged reports whether err says that the file itself is broken.
-func damaged(err error) bool {
+// broken reports whether SQLite says that the file is not whole.
+func broken(err error) bool {
 	c := sqliteCode(err)
-	return c == codeCorrupt || c == codeNotADB || errors.Is(err, ErrDamaged)
+	return c == codeCorrupt || c == codeNotADB
 }
+
+// damaged reports whether err says so, or a check of our own.
+func damaged(err error) bool { return broken(err) || errors.Is(err, ErrDamaged) }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -53,14 +52,16 @@ func (v *View) Verify(ctx context.Context) (VerifyReport, error) {
 	} else {
 		head = nil
 	}
-	err = v.read(func(db *sql.DB) error {
+	err = func() error {
+		v.mu.RLock()
+		defer v.mu.RUnlock()
 		// The head first: what is committed from now on is no gap.
 		var want tip
 		var headed bool
 		if head != nil && v.keys != nil {
 			want, headed = readHead(head, v.keys)
 		}
-		tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		tx, err := v.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,11 @@ func (v *View) Verify(ctx context.Context) (VerifyReport, error) {
 			r.add(end.row, "", "the journal ends here, but had %d more records", want.row-end.row)
 		}
 		return nil
-	})
+	}()
+	if broken(err) {
+		r.add(0, "", "%v", err)
+		err = nil
+	}
 	return r, err
 }
 
@@ -143,15 +148,25 @@ func before(ctx context.Context, db querier, from int64) ([]byte, error) {
 		err := db.QueryRowContext(ctx, "SELECT hash FROM journal WHERE row = ?", from).Scan(&hash)
 		return hash, err
 	}
-	anchor, err := meta(ctx, db, metaAnchor)
-	if err != nil {
-		return nil, err
+	_, hash, err := anchor(ctx, db)
+	return hash, err
+}
+
+// anchor gives the row and the hash that the journal's first line is chained to:
+// what was pruned, or nothing.
+func anchor(ctx context.Context, db querier) (row int64, hash []byte, err error) {
+	s, err := meta(ctx, db, metaAnchor)
+	if err != nil || s == "" {
+		return 0, nil, err
 	}
-	hash, err := hex.DecodeString(anchor)
-	if err != nil {
-		return nil, fmt.Errorf("%w: chain anchor", ErrDamaged)
+	if _, err := fmt.Sscanf(s, "%d %x", &row, &hash); err != nil {
+		return 0, nil, fmt.Errorf("%w: chain anchor", ErrDamaged)
 	}
-	return hash, nil
+	return row, hash, nil
+}
+
+func setAnchor(ctx context.Context, conn *sql.Conn, row int64, hash []byte) error {
+	return setMeta(ctx, conn, metaAnchor, fmt.Sprintf("%d %x", row, hash))
 }
 
 // check is what every start does: the file's structure, then chain and seals
@@ -197,9 +212,6 @@ func check(ctx context.Context, conn querier, keys *keyring, head io.ReaderAt, e
 	}
 	if !r.OK() {
 		return fmt.Errorf("%w: row %d: %s", ErrDamaged, r.Problems[0].Row, r.Problems[0].What)
-	}
-	if t.epoch, t.next, err = currentEpoch(ctx, conn); err != nil {
-		return err
 	}
 	if was, ok := readHead(head, keys); ok && was.row > t.row {
 		return fmt.Errorf("%w: the last %d records are missing", ErrDamaged, was.row-t.row)

@@ -21,8 +21,9 @@ type View struct {
 	dir  string
 	keys *keyring // nil: bodies cannot be opened and are left out
 
-	mu sync.RWMutex // held for reading during a query, for writing while a damaged file is replaced
-	db *sql.DB
+	mu   sync.RWMutex // held for reading during a query, for writing while a damaged file is replaced
+	db   *sql.DB
+	heal func(ctx context.Context, cause error) error // nil: a reader cannot
 }
 
 // OpenView opens the queue in o.Dir for reading. The error is fs.ErrNotExist
@@ -76,11 +77,22 @@ func (v *View) attach() error {
 	return nil
 }
 
-// read runs fn on the database that is current.
-func (v *View) read(fn func(db *sql.DB) error) error {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return fn(v.db)
+// read runs fn on the database that is current, and once more if the file turned
+// out to be broken and could be replaced.
+func (v *View) read(ctx context.Context, fn func(db *sql.DB) error) error {
+	once := func() error {
+		v.mu.RLock()
+		defer v.mu.RUnlock()
+		return fn(v.db)
+	}
+	err := once()
+	if broken(err) && v.heal != nil {
+		if err := v.heal(ctx, err); err != nil {
+			return err
+		}
+		return once()
+	}
+	return err
 }
 
 // ListFilter chooses what List shows; zero fields choose everything.
@@ -120,7 +132,8 @@ func (v *View) List(ctx context.Context, f ListFilter) ([]Listed, error) {
 		f.Limit = 100
 	}
 	var list []Listed
-	err := v.read(func(db *sql.DB) error {
+	err := v.read(ctx, func(db *sql.DB) error {
+		list = nil
 		return each(ctx, db, func(e *entry) error {
 			list = append(list, e.listed())
 			return nil
@@ -160,7 +173,8 @@ func (v *View) FollowUps(ctx context.Context, id string) ([]Record, error) {
 // records opens what a query finds. A body that does not open is damage.
 func (v *View) records(ctx context.Context, where string, args ...any) ([]Record, error) {
 	var list []Record
-	err := v.read(func(db *sql.DB) error {
+	err := v.read(ctx, func(db *sql.DB) error {
+		list = nil
 		return each(ctx, db, func(e *entry) error {
 			if v.keys == nil {
 				list = append(list, e.record(nil))
@@ -181,7 +195,8 @@ func (v *View) records(ctx context.Context, where string, args ...any) ([]Record
 // first. One whose seal is broken comes without a body.
 func (v *View) Quarantined(ctx context.Context) ([]Quarantined, error) {
 	var list []Quarantined
-	err := v.read(func(db *sql.DB) error {
+	err := v.read(ctx, func(db *sql.DB) error {
+		list = nil
 		rows, err := db.QueryContext(ctx, "SELECT id, at, reader, kind, codes, verified, body FROM quarantine ORDER BY at, id")
 		if err != nil {
 			return err
@@ -219,8 +234,9 @@ func (q Quarantined) clear() []byte {
 // accepted, flagged, unverified (both also accepted), confirmed, corrected,
 // cancelled, delivered, and every outcome that was tallied.
 func (v *View) Counts(ctx context.Context, from, to time.Time) (map[string]int, error) {
-	counts := map[string]int{}
-	err := v.read(func(db *sql.DB) error {
+	var counts map[string]int
+	err := v.read(ctx, func(db *sql.DB) error {
+		counts = map[string]int{}
 		rows, err := db.QueryContext(ctx, `SELECT type, status, state IN ('delivered', 'erased'), count(*) FROM journal
 			WHERE accepted_at >= ? AND accepted_at < ? AND place <> 1 AND state <> 'discarded' GROUP BY 1, 2, 3`, from.UnixMilli(), to.UnixMilli())
 		if err != nil {
@@ -279,7 +295,7 @@ func (v *View) Stats(ctx context.Context) (Stats, error) {
 	if a := asides(v.dir); len(a) > 0 {
 		s.Fault = a[len(a)-1]
 	}
-	err := v.read(func(db *sql.DB) error {
+	err := v.read(ctx, func(db *sql.DB) error {
 		rows, err := db.QueryContext(ctx, "SELECT state, count(*) FROM journal GROUP BY state")
 		if err != nil {
 			return err
@@ -337,7 +353,7 @@ func (v *View) Stats(ctx context.Context) (Stats, error) {
 // Chain gives where the compare-and-set chain of a filter stands.
 func (v *View) Chain(ctx context.Context, filter string) (ChainState, bool, error) {
 	c := ChainState{Filter: filter}
-	err := v.read(func(db *sql.DB) error {
+	err := v.read(ctx, func(db *sql.DB) error {
 		var created, last int64
 		err := db.QueryRowContext(ctx, "SELECT stream_created, last_sequence FROM chains WHERE filter = ?", filter).Scan(&created, &last)
 		c.StreamCreated, c.LastSequence = time.Unix(0, created).UTC(), uint64(last)
@@ -352,42 +368,50 @@ func (v *View) Chain(ctx context.Context, filter string) (ChainState, bool, erro
 // Knows reports whether an epoch is or was this queue's, or was adopted.
 func (v *View) Knows(ctx context.Context, epoch string) (bool, error) {
 	var n int
-	err := v.read(func(db *sql.DB) error {
+	err := v.read(ctx, func(db *sql.DB) error {
 		return db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM epochs WHERE epoch = ?1) + (SELECT count(*) FROM (SELECT 1 FROM journal WHERE epoch = ?1 LIMIT 1))", epoch).Scan(&n)
 	})
 	return n > 0, err
 }
 
-// Gap is a range of sequence numbers whose records were lost to damage. If they
-// had been delivered only the journal lost them.
+// Gap is what damage took: records of these sequence numbers, or, where they
+// cannot be told, as many records of unknown ones (Epoch empty). If they had
+// been delivered only the journal lost them.
 type Gap struct {
 	Epoch       string
 	First, Last uint64
+	Records     uint64
 	FoundAt     time.Time
-	File        string // the damaged queue that was set aside
+	File        string // name of the damaged queue that was set aside
 }
 
 // Gaps gives what damage took, oldest first.
 func (v *View) Gaps(ctx context.Context) ([]Gap, error) {
 	var list []Gap
-	err := v.read(func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, "SELECT epoch, first, last, found_at, file FROM gaps ORDER BY rowid")
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var g Gap
-			var at int64
-			if err := rows.Scan(&g.Epoch, &g.First, &g.Last, &at, &g.File); err != nil {
-				return err
-			}
-			g.FoundAt = fromMillis(at)
-			list = append(list, g)
-		}
-		return rows.Err()
+	err := v.read(ctx, func(db *sql.DB) (err error) {
+		list, err = gaps(ctx, db)
+		return err
 	})
 	return list, err
+}
+
+func gaps(ctx context.Context, db querier) ([]Gap, error) {
+	rows, err := db.QueryContext(ctx, "SELECT epoch, first, last, records, found_at, file FROM gaps ORDER BY rowid")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []Gap
+	for rows.Next() {
+		var g Gap
+		var at int64
+		if err := rows.Scan(&g.Epoch, &g.First, &g.Last, &g.Records, &at, &g.File); err != nil {
+			return nil, err
+		}
+		g.FoundAt = fromMillis(at)
+		list = append(list, g)
+	}
+	return list, rows.Err()
 }
 
 // AuditLine says who did what to which record.
@@ -399,7 +423,8 @@ type AuditLine struct {
 // AuditLines gives the newest audit lines, oldest first.
 func (v *View) AuditLines(ctx context.Context, limit int) ([]AuditLine, error) {
 	var list []AuditLine
-	err := v.read(func(db *sql.DB) error {
+	err := v.read(ctx, func(db *sql.DB) error {
+		list = nil
 		rows, err := db.QueryContext(ctx, "SELECT at, who, what, id FROM (SELECT rowid AS n, * FROM audit ORDER BY n DESC LIMIT ?) ORDER BY n", limit)
 		if err != nil {
 			return err

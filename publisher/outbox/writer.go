@@ -78,7 +78,8 @@ func (q *Queue) write() {
 			case o := <-q.ops:
 				q.commit(q.gather(o))
 			default:
-				sweep, swept = q.retain(), q.o.Clock.Now()
+				swept = q.o.Clock.Now()
+				sweep = q.retain()
 			}
 			continue
 		}
