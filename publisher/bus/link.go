@@ -158,10 +158,7 @@ func (l *link) options(ctx context.Context, closed chan struct{}) ([]nats.Option
 			}
 			l.fail(err)
 		}),
-		nats.ReconnectErrHandler(func(nc *nats.Conn, err error) {
-			l.fail(err)
-			l.renew(nc)
-		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.fail(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.asyncError(err) }),
 		nats.LameDuckModeHandler(func(nc *nats.Conn) { go l.leave(ctx, nc) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(closed) }),
@@ -189,17 +186,13 @@ func (l *link) fail(err error) {
 }
 
 // renew ends a connection whose nkey file now holds another key: the library
-// re-reads the seed at each connect but not the public half.
+// re-reads the seed at each connect but not the public half. mu is held.
 func (l *link) renew(nc *nats.Conn) {
 	if l.server.NKey == "" {
 		return
 	}
-	now, err := l.server.nkeyPublic()
-	l.mu.Lock()
-	stale := err == nil && now != l.nkey
-	l.mu.Unlock()
-	if stale {
-		go nc.Close() // not from its own handler
+	if now, err := l.server.nkeyPublic(); err == nil && now != l.nkey {
+		go nc.Close() // its handlers take mu
 	}
 }
 
@@ -264,13 +257,21 @@ func (l *link) expect(ctx context.Context, subject string, limit time.Duration) 
 func (l *link) up() (*nats.Conn, jetstream.JetStream, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.nc == nil || !l.nc.IsConnected() {
-		if l.failure != nil {
-			return nil, nil, l.failure
-		}
-		return nil, nil, errDisconnected
+	if l.nc != nil && l.nc.IsConnected() {
+		return l.nc, l.js, nil
 	}
-	return l.nc, l.js, nil
+	if l.nc != nil {
+		l.renew(l.nc)
+		// A login or handshake that fails while reconnecting is told to no
+		// handler, only here.
+		if err := l.nc.LastError(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			return nil, nil, err
+		}
+	}
+	if l.failure != nil {
+		return nil, nil, l.failure
+	}
+	return nil, nil, errDisconnected
 }
 
 // connections counts how often a connection came up.

@@ -24,6 +24,7 @@ type Network struct {
 	dropDown bool
 	delay    time.Duration
 	swallow  func() bool
+	opaque   bool
 	wg       sync.WaitGroup
 }
 
@@ -40,6 +41,10 @@ func TCP(addr string) func() (net.Conn, error) {
 // Swallow asks f about every acknowledgement of a stream on its way to the
 // client; true loses it. nil loses none.
 func (n *Network) Swallow(f func() bool) { n.set(func() { n.swallow = f }) }
+
+// Opaque makes the network carry what it cannot read, as TLS: acknowledgements
+// cannot be swallowed then.
+func (n *Network) Opaque() { n.set(func() { n.opaque = true }) }
 
 // Drop loses everything on its way up (to the server) or down, as a firewall
 // does: connections look alive.
@@ -138,6 +143,10 @@ func (n *Network) carry(client net.Conn) error {
 	f := &flow{client, server}
 	n.mu.Lock()
 	n.conns[f] = true
+	from := io.Reader(server)
+	if !n.opaque {
+		from = newAckFilter(server, n.loses)
+	}
 	n.mu.Unlock()
 	end := func() {
 		f.close()
@@ -148,7 +157,7 @@ func (n *Network) carry(client net.Conn) error {
 	n.wg.Go(func() { defer end(); n.pump(server, client, func() bool { return n.dropUp }) })
 	n.wg.Go(func() {
 		defer end()
-		n.pump(client, newAckFilter(server, n.loses), func() bool { return n.dropDown })
+		n.pump(client, from, func() bool { return n.dropDown })
 	})
 	return nil
 }
