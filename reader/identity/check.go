@@ -59,7 +59,7 @@ func Check(doc card.Document, o Options) Checked {
 	c.sex(doc, number)
 	c.names(doc)
 	c.validity(doc)
-	c.age()
+	c.age(number)
 	switch doc.Kind {
 	case card.Resident:
 		c.ethnic(doc)
@@ -99,16 +99,12 @@ func (c *checker) add(code, field, detail string) {
 func (c *checker) number(doc card.Document) Number {
 	text, _ := decodeText(doc.Number, anyRune)
 	text, changed := normalizeNumber(text)
-	today := c.today
-	if !c.clockPlausible {
-		today = Date{}
-	}
 	n := Number{Kind: UnknownNumber, Findings: c.Findings}
 	if len(doc.Number) == 18 && utf8.RuneCountInString(text) != 18 {
 		// Fifteen digits are the first generation's, which has no chip.
 		n.add(CodeNumberLength, fieldNumber, lengthDetail(utf8.RuneCountInString(text)))
 	} else {
-		n.parse(text, changed, today)
+		n.parse(text, changed, Date{}) // what depends on today is age's
 	}
 	c.Findings = n.Findings
 	c.Number = n.Normalized
@@ -147,29 +143,39 @@ func (c *checker) birth(doc card.Document, n Number) {
 	}
 }
 
-// age derives what depends on the day of reading. A birth date in the future is
-// an error only while the clock is plausible; one after the card's own start
-// date is impossible whatever the clock says.
-func (c *checker) age() {
-	if c.Birth.IsZero() {
-		return
-	}
-	from := c.ValidFrom
-	switch {
-	case !from.IsZero() && from.Before(c.Birth):
-		c.add(CodeBirthFuture, fieldBirth, "after the card's start date")
-	case !c.clockPlausible:
-	case !c.today.Before(c.Birth):
+// age derives what depends on the day of reading.
+func (c *checker) age(n Number) {
+	if c.past(c.Birth, fieldBirth) {
 		c.Age = c.Birth.AgeOn(c.today)
 		c.Under14 = c.Age < 14
 		if c.Age > oldestAge {
 			c.add(CodeAgeOver120, fieldBirth, "")
 		}
+	}
+	if n.Kind != PR2017Number && n.Birth != c.Birth {
+		c.past(n.Birth, fieldNumber)
+	}
+}
+
+// past reports whether a birth date certainly is. One in the future is an error
+// only while the clock is plausible; one after the card's own start date is
+// impossible whatever the clock says.
+func (c *checker) past(birth Date, field string) bool {
+	from := c.ValidFrom
+	switch {
+	case birth.IsZero():
+	case !from.IsZero() && from.Before(birth):
+		c.add(CodeBirthFuture, field, "after the card's start date")
+	case !c.clockPlausible:
+	case !c.today.Before(birth):
+		return true
 	case !from.IsZero() && c.today.Before(from):
 		c.add(CodeClockUntrusted, fieldClock, "")
+		c.clockPlausible = false
 	default:
-		c.add(CodeBirthFuture, fieldBirth, "")
+		c.add(CodeBirthFuture, field, "")
 	}
+	return false
 }
 
 func (c *checker) sex(doc card.Document, n Number) {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -273,3 +274,11 @@ func allLetters(s string) bool {
 	}
 	return s != ""
 }
+
+// Format implements fmt.Formatter so that no verb prints a number.
+func (n Number) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "identity.Number(%s, %d findings, masked)", n.Kind, len(n.Findings))
+}
+
+// MarshalJSON keeps a number out of structured logs.
+func (Number) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }
