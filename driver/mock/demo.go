@@ -4,10 +4,13 @@ package mock
 const demoCards = 2400
 
 // Demo is what the demonstration shows: first one card of every kind of case that
-// a desk meets, then generated ones. Numbers are the standard's examples and
-// published specimens.
-func Demo() []Card {
-	return append([]Card{
+// a desk meets, then generated ones.
+func Demo() []Card { return append(specimens(), Generate(1, demoCards)...) }
+
+// specimens are the first cards of Demo. Numbers are the standard's examples,
+// published specimens, or made like those of [Generate].
+func specimens() []Card {
+	return []Card{
 		{Kind: Resident, Name: "样本甲子", Sex: "2", Ethnic: "01", Birth: "19491231", Number: "11010519491231002X",
 			Address: "北京市朝阳区样本街道测试路1号", Authority: "北京市公安局朝阳分局", ValidFrom: "20160315", ValidTo: "长期"},
 		// a newer household address, from 30 03
@@ -32,5 +35,5 @@ func Demo() []Card {
 		// a child
 		{Kind: Resident, Name: "样本庚午·测试", Sex: "1", Ethnic: "08", Birth: "20180601", Number: citizen("45092320180601905"),
 			Address: "广西壮族自治区玉林市博白县样本镇测试村9组77号", Authority: "博白县公安局", ValidFrom: "20240301", ValidTo: "20290301"},
-	}, Generate(1, demoCards)...)
+	}
 }
