@@ -25,10 +25,7 @@ var openAPI []byte
 // decideWithin bounds one decision: an fsync on a slow disk and some.
 const decideWithin = 10 * time.Second
 
-const (
-	maxReason = 200 // characters
-	maxValue  = 200
-)
+const maxText = 200 // characters of a reason, a note, an operator's name
 
 var idPattern = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 
@@ -254,7 +251,7 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) (event.Registrat
 	}
 	data, err := s.o.Decisions.Record(r.Context(), id)
 	if err != nil {
-		s.failed(w, err, "record")
+		s.failed(w, err)
 		return event.Registration{}, false
 	}
 	return data, true
@@ -295,27 +292,17 @@ func (s *Server) postConfirm(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Operator string `json:"operator"`
 	}
-	if !decode(w, r, &body) || !plain(w, "operator", body.Operator, 0, maxReason) || !s.audited(w, r, "confirm") {
+	if !decode(w, r, &body) || !plain(w, "operator", body.Operator, 0, maxText) || !s.audited(w, r, "confirm") {
 		return
 	}
 	id, op := r.PathValue("id"), operator(callerOf(r), body.Operator)
-	if t := s.o.Board.lookup(id); t != nil && t.quarantined {
-		s.release(w, r, id, op)
-		return
-	}
 	u, err := s.o.Decisions.Confirm(r.Context(), id, op)
-	s.settled(w, u, op, err, "confirm")
-}
-
-// release publishes a quarantined tap that the clerk compared with the card.
-func (s *Server) release(w http.ResponseWriter, r *http.Request, id string, op event.Operator) {
-	t, err := s.o.Decisions.Release(r.Context(), id, op)
-	if err != nil {
-		s.failed(w, err, "release")
-		return
+	if errors.Is(err, outbox.ErrNotFound) { // not recorded: quarantined, then
+		var t publisher.Tapped
+		t, err = s.o.Decisions.Release(r.Context(), id, op)
+		u = publisher.FollowUp{ID: t.ID, Type: event.RecordedType, At: t.At}
 	}
-	s.o.Board.released(id)
-	reply(w, http.StatusOK, Settled{ID: t.ID, Type: event.RecordedType, At: at(t.At, s.o.Board.o.Zone), Operator: op})
+	s.settled(w, u, op, err)
 }
 
 func (s *Server) postCorrect(w http.ResponseWriter, r *http.Request) {
@@ -330,52 +317,21 @@ func (s *Server) postCorrect(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !decode(w, r, &body):
 		return
-	case !plain(w, "operator", body.Operator, 0, maxReason), !plain(w, "reason", body.Reason, 1, maxReason):
+	case !plain(w, "operator", body.Operator, 0, maxText), !plain(w, "reason", body.Reason, 1, maxText):
 		return
-	case len(body.Changes) == 0 || len(body.Changes) > len(correctable):
+	case len(body.Changes) == 0:
 		reply(w, http.StatusBadRequest, Problem{"bad_request", "changes"})
 		return
-	}
-	id := r.PathValue("id")
-	if t := s.o.Board.lookup(id); t != nil && t.quarantined {
-		refuse(w, http.StatusConflict, "not_published") // confirm it first, then correct
+	case !s.audited(w, r, "correct"):
 		return
 	}
-	if !s.audited(w, r, "correct") {
-		return
-	}
-	data, err := s.o.Decisions.Record(r.Context(), id)
-	if err != nil {
-		s.failed(w, err, "record")
-		return
-	}
-	var changes []event.FieldChange
+	changes := make([]event.FieldChange, 0, len(body.Changes))
 	for _, c := range body.Changes {
-		change, ok := correct(data, c.Field, strings.TrimSpace(c.New))
-		if !ok || taken(changes, c.Field) {
-			reply(w, http.StatusBadRequest, Problem{"bad_request", c.Field})
-			return
-		}
-		if change.Old != change.New {
-			changes = append(changes, change)
-		}
-	}
-	if len(changes) == 0 {
-		refuse(w, http.StatusBadRequest, "nothing_changed")
-		return
+		changes = append(changes, event.FieldChange{Field: c.Field, New: c.New}) // the old value is the record's
 	}
 	op := operator(callerOf(r), body.Operator)
-	u, err := s.o.Decisions.Correct(r.Context(), id, op, body.Reason, changes)
-	s.settled(w, u, op, err, "correct")
-}
-
-func taken(changes []event.FieldChange, field string) bool {
-	for _, c := range changes {
-		if c.Field == field {
-			return true
-		}
-	}
-	return false
+	u, err := s.o.Decisions.Correct(r.Context(), r.PathValue("id"), op, body.Reason, changes)
+	s.settled(w, u, op, err)
 }
 
 func (s *Server) postCancel(w http.ResponseWriter, r *http.Request) {
@@ -384,13 +340,7 @@ func (s *Server) postCancel(w http.ResponseWriter, r *http.Request) {
 		Reason   string `json:"reason"`
 		Note     string `json:"note"`
 	}
-	if !decode(w, r, &body) || !plain(w, "operator", body.Operator, 0, maxReason) || !plain(w, "note", body.Note, 0, maxReason) {
-		return
-	}
-	switch body.Reason {
-	case "wrong_person", "test_tap", "withdrawal", "discarded":
-	default:
-		reply(w, http.StatusBadRequest, Problem{"bad_request", "reason"})
+	if !decode(w, r, &body) || !plain(w, "operator", body.Operator, 0, maxText) || !plain(w, "note", body.Note, 0, maxText) {
 		return
 	}
 	if !s.audited(w, r, "cancel") {
@@ -398,29 +348,44 @@ func (s *Server) postCancel(w http.ResponseWriter, r *http.Request) {
 	}
 	op := operator(callerOf(r), body.Operator)
 	u, err := s.o.Decisions.Cancel(r.Context(), r.PathValue("id"), op, body.Reason, body.Note)
-	s.settled(w, u, op, err, "cancel")
+	s.settled(w, u, op, err)
 }
 
 // settled answers a decision that the queue has taken or refused.
-func (s *Server) settled(w http.ResponseWriter, u publisher.FollowUp, op event.Operator, err error, what string) {
+func (s *Server) settled(w http.ResponseWriter, u publisher.FollowUp, op event.Operator, err error) {
 	if err != nil {
-		s.failed(w, err, what)
+		s.failed(w, err)
 		return
 	}
 	reply(w, http.StatusOK, Settled{ID: u.ID, Refers: u.Refers, Type: u.Type, At: at(u.At, s.o.Board.o.Zone), Operator: op})
 }
 
+// refusals are the errors of decisions that the clerk can be told about.
+var refusals = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{outbox.ErrNotFound, http.StatusNotFound, "not_found"},
+	{publisher.ErrNotRecord, http.StatusNotFound, "not_found"},
+	{publisher.ErrErased, http.StatusGone, "erased"},
+	{publisher.ErrCancelled, http.StatusConflict, "cancelled"},
+	{publisher.ErrUnverified, http.StatusConflict, "not_verified"},
+	{publisher.ErrField, http.StatusBadRequest, "bad_field"},
+	{publisher.ErrReason, http.StatusBadRequest, "bad_reason"},
+	{outbox.ErrFull, http.StatusInsufficientStorage, "queue_full"},
+}
+
 // failed answers what the queue did not take.
-func (s *Server) failed(w http.ResponseWriter, err error, what string) {
-	switch {
-	case errors.Is(err, outbox.ErrNotFound):
-		refuse(w, http.StatusNotFound, "not_found")
-	case errors.Is(err, outbox.ErrFull):
-		refuse(w, http.StatusInsufficientStorage, "queue_full")
-	default:
-		s.o.Log.Error().Err(err).Str("what", what).Msg("desk page: the queue did not take it")
-		refuse(w, http.StatusInternalServerError, "queue_failed")
+func (s *Server) failed(w http.ResponseWriter, err error) {
+	for _, r := range refusals {
+		if errors.Is(err, r.err) {
+			refuse(w, r.status, r.code)
+			return
+		}
 	}
+	s.o.Log.Error().Err(err).Msg("desk page: the queue did not take it")
+	refuse(w, http.StatusInternalServerError, "queue_failed")
 }
 
 // plain checks a text of a request: its length in characters, and that nothing

@@ -115,7 +115,6 @@ func (b *Board) Tapped(t publisher.Tapped) {
 	defer b.mu.Unlock()
 	b.rollover()
 	v := newTap(t)
-	p := b.panel(t.Reader)
 	b.count(t)
 	b.last = slices.Insert(b.last, 0, v)
 	b.last = b.last[:min(len(b.last), shownLast)]
@@ -124,8 +123,13 @@ func (b *Board) Tapped(t publisher.Tapped) {
 		b.addTodo(v)
 		c.todo = &b.todo
 	}
-	b.show(p, faceOf(t), v, t.At)
-	c.readers = []panel{*p}
+	// A tap that a clerk released comes without a card: it takes the place of
+	// the quarantined one, if that still shows.
+	p := b.panel(t.Reader)
+	if v.status != event.Unverified || t.Outcome != publisher.Accepted || p.tap != nil && p.tap.decided == released {
+		b.show(p, faceOf(t), v, t.At)
+		c.readers = []panel{*p}
+	}
 	b.publish(c)
 }
 
@@ -134,15 +138,20 @@ func (b *Board) FollowedUp(u publisher.FollowUp) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rollover()
+	decision := event.Token(u.Type)
 	switch u.Type {
 	case event.ConfirmedType:
 		b.today.Confirmed++
 	case event.CorrectedType:
 		b.today.Corrected++
 	case event.CancelledType:
-		b.today.Cancelled++
+		if u.ID != "" { // else a quarantined tap was dropped
+			b.today.Cancelled++
+		}
+	case event.RecordedType:
+		decision = released
 	}
-	b.settle(u.Refers, event.Token(u.Type))
+	b.settle(u.Refers, decision)
 }
 
 // Queue tells the board how the queue is.
@@ -171,19 +180,13 @@ func (b *Board) Bus(s BusState) {
 func (b *Board) restore(taps []publisher.Tapped) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, t := range slices.Backward(taps) {
+	taps = slices.SortedFunc(slices.Values(taps), func(a, b publisher.Tapped) int { return a.At.Compare(b.At) })
+	for _, t := range taps {
 		if v := newTap(t); v.open() && b.find(v.id) == nil {
 			b.addTodo(v.impersonal())
 		}
 	}
 	b.publish(change{todo: &b.todo})
-}
-
-// released takes a quarantined tap off the list: it is published now.
-func (b *Board) released(id string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.settle(id, "released")
 }
 
 // lookup gives a tap on the board by its id, or nil.
@@ -259,7 +262,7 @@ func (b *Board) settle(id, decision string) {
 		switch decision {
 		case "cancelled":
 			p.result = FaceCancelled
-		case "released", "confirmed", "corrected":
+		case released, "confirmed", "corrected":
 			p.result = FaceAccepted
 		}
 	}

@@ -26,13 +26,15 @@ import (
 	"idtap/publisher/event"
 )
 
-// Decisions is where a clerk's decisions go. Every error leaves things as they
-// were; it unwraps to outbox.ErrNotFound for an id that is not (any more) in
-// the queue and to outbox.ErrFull where there is no room.
+// Decisions is where a clerk's decisions go; publisher.Intake implements it.
+// Every error leaves things as they were; it unwraps to outbox.ErrNotFound for
+// an id that is not in the queue (any more), to outbox.ErrFull where there is no
+// room, or to one of publisher's errors of decisions.
 type Decisions interface {
 	// Confirm: the flagged record was compared with the printed card and is right.
 	Confirm(ctx context.Context, id string, op event.Operator) (publisher.FollowUp, error)
-	// Correct: the record's fields were corrected from the printed card.
+	// Correct: the record's fields were corrected from the printed card. Old
+	// values are the record's, whatever the changes say.
 	Correct(ctx context.Context, id string, op event.Operator, reason string, changes []event.FieldChange) (publisher.FollowUp, error)
 	// Cancel: the record is withdrawn; reason is wrong_person, test_tap,
 	// withdrawal or discarded. For a quarantined tap: it is taken off the to-do
@@ -45,7 +47,7 @@ type Decisions interface {
 	// Audit writes an audit line: who did what to which id.
 	Audit(ctx context.Context, who, what, id string) error
 	// Todo lists flagged records without a decision and quarantined taps that
-	// were read twice alike, newest first.
+	// were read twice alike.
 	Todo(ctx context.Context) ([]publisher.Tapped, error)
 }
 

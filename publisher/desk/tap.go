@@ -10,6 +10,10 @@ import (
 	"idtap/reader/identity"
 )
 
+// released is what becomes of a quarantined tap that a clerk compared with the
+// card; other decisions have the names of their events' tokens.
+const released = "released"
+
 // tap is a tap on the board. It is never changed: a change makes a copy, so
 // that a subscriber may still be encoding the old one.
 type tap struct {

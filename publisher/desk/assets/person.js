@@ -9,9 +9,9 @@ import { reveal } from "./api.js";
 export const fields = [
   { path: "person.name", brief: true, name: true },
   { path: "person.name_en", brief: true },
-  { path: "person.sex.code", shows: "person.sex.label", brief: true },
-  { path: "person.ethnic.code", shows: "person.ethnic.label" },
-  { path: "person.nationality", fixed: true },
+  { path: "person.sex", brief: true, coded: true },
+  { path: "person.ethnic", coded: true },
+  { path: "person.nationality" },
   { path: "person.birth_date" },
   { path: "hukou.address", brief: true, wide: true },
   { path: "residence.card_address", wide: true },
@@ -24,12 +24,14 @@ export const fields = [
 const at = (data, path) => path.split(".").reduce((o, key) => (o ? o[key] : undefined), data);
 
 export function value(data, field) {
-  const v = at(data, field.shows || field.path) || at(data, field.path);
+  const v = at(data, field.path);
+  if (field.coded) return v ? v.label || v.code : "";
   if (field.path === "document.valid_to" && v === null) return say("long_term");
   return v || "";
 }
 
-export const raw = (data, field) => at(data, field.path) || "";
+// raw is the value as a correction gives it: of coded fields the code.
+export const raw = (data, field) => (field.coded ? (at(data, field.path) || {}).code : at(data, field.path)) || "";
 
 // lines shows the fields that have a value.
 export function lines(data, all) {

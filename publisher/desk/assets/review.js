@@ -20,7 +20,6 @@ export function setUp(onChanged, onTell) {
 
 export function message(failure) {
   const key = "error." + failure.code;
-  if (failure.code === "bad_request") return say(key, { field: say("field." + failure.field) });
   return say(has(key) ? key : "error.other");
 }
 
@@ -127,10 +126,10 @@ async function settle(d, tap, verb, body) {
 function correct(d, tap, full) {
   d.heading.textContent = say("correct");
   const inputs = [];
-  const rows = fields.filter((f) => !f.fixed && (raw(full, f) || f.path === "person.name")).map((f) => {
+  const rows = fields.filter((f) => raw(full, f) || f.path === "person.name").map((f) => {
     const input = h("input" + (f.name ? ".name" : f.number ? ".number" : ""), { id: "in-" + f.path, name: f.path, value: raw(full, f), maxlength: 200, autocomplete: "off", spellcheck: "false" });
     inputs.push({ field: f, input });
-    const label = say("field." + f.path) + (f.shows ? " (" + value(full, f) + ")" : "");
+    const label = say("field." + f.path) + (f.coded ? " (" + value(full, f) + ")" : "");
     return h("div" + (f.wide ? ".wide" : ""), {}, h("label", { for: "in-" + f.path }, label), input);
   });
   const reasons = ["reason.rare", "reason.cut", "reason.differs"].map((key) => say(key));

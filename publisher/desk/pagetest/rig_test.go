@@ -179,7 +179,7 @@ func (d *decisions) settle(id, kind string, op event.Operator) (publisher.Follow
 		d.fail = nil
 		return publisher.FollowUp{}, err
 	}
-	if _, ok := d.records[id]; !ok {
+	if _, ok := d.records[id]; !ok || d.quarantined[id] && kind != event.CancelledType {
 		return publisher.FollowUp{}, fmt.Errorf("%s: %w", id, outbox.ErrNotFound)
 	}
 	d.settled = append(d.settled, event.Token(kind)+" "+id)
@@ -217,7 +217,11 @@ func (d *decisions) Release(_ context.Context, id string, op event.Operator) (pu
 	}
 	d.settled = append(d.settled, "released "+id)
 	d.operators = append(d.operators, op)
-	return publisher.Tapped{ID: "released-" + id, Outcome: publisher.Accepted, Data: d.records[id]}, nil
+	d.todo = slices.DeleteFunc(d.todo, func(t publisher.Tapped) bool { return t.ID == id })
+	t := publisher.Tapped{ID: "released-" + id, Outcome: publisher.Accepted, Reader: "front", Data: d.records[id]}
+	d.board.FollowedUp(publisher.FollowUp{ID: t.ID, Refers: id, Type: event.RecordedType})
+	d.board.Tapped(t)
+	return t, nil
 }
 
 func (d *decisions) Record(_ context.Context, id string) (event.Registration, error) {
