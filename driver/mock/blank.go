@@ -254,10 +254,13 @@ func blankText(block []byte) {
 	binary.LittleEndian.PutUint16(block[atMark.at:], mark)
 }
 
-// specimen is the demonstration's first card of a kind.
+// specimen is the demonstration's first card of a kind, with an end date: 长期 is
+// kept where it stands.
 func specimen(kind string) Card {
 	cards := specimens()
-	return cards[slices.IndexFunc(cards, func(c Card) bool { return c.Kind == kind })]
+	c := cards[slices.IndexFunc(cards, func(c Card) bool { return c.Kind == kind })]
+	c.ValidTo = years(c.ValidFrom, 20)
+	return c
 }
 
 // numeric takes the check character X for the digit it stands in for.

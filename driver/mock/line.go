@@ -112,13 +112,13 @@ func (l *line) schedule() {
 	}
 }
 
-// slice cuts pieces so that none takes longer than about a millisecond on the
-// line: a host sees an answer grow, as it does on a real one.
+// slice cuts pieces to what a UART hands over at once: 8 bytes, or a millisecond
+// of a fast line. A host sees an answer grow, as it does on a real one.
 func (l *line) slice(pieces []piece) []piece {
 	if l.baud == 0 {
 		return pieces
 	}
-	most := max(1, l.baud/10_000)
+	most := max(8, l.baud/10_000)
 	var out []piece
 	for _, p := range pieces {
 		for len(p.bytes) > most {
