@@ -133,21 +133,31 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.servePage)
 	mux.HandleFunc("GET /assets/{file}", s.page.serveAsset)
-	mux.HandleFunc("GET /api/v1/openapi.yaml", serveOpenAPI)
-	mux.HandleFunc("GET /api/v1/state", s.getState)
-	mux.HandleFunc("GET /api/v1/events", s.getEvents)
-	mux.HandleFunc("GET /api/v1/session", s.getSession)
-	mux.HandleFunc("POST /api/v1/session", s.changing(s.postSession))
-	mux.HandleFunc("DELETE /api/v1/session", s.changing(s.deleteSession))
-	mux.HandleFunc("POST /api/v1/registrations/{id}/reveal", s.changing(s.postReveal))
-	mux.HandleFunc("POST /api/v1/registrations/{id}/photo", s.changing(s.postPhoto))
-	mux.HandleFunc("POST /api/v1/registrations/{id}/confirm", s.changing(s.postConfirm))
-	mux.HandleFunc("POST /api/v1/registrations/{id}/correct", s.changing(s.postCorrect))
-	mux.HandleFunc("POST /api/v1/registrations/{id}/cancel", s.changing(s.postCancel))
+	for pattern, h := range s.api() {
+		mux.HandleFunc(pattern, h)
+	}
 	for path, h := range s.o.Handlers {
 		mux.Handle("GET "+path, h)
 	}
 	return s.guard(mux)
+}
+
+// api is what openapi.yaml describes.
+func (s *Server) api() map[string]http.HandlerFunc {
+	const registration = "/api/v1/registrations/{id}"
+	return map[string]http.HandlerFunc{
+		"GET /api/v1/openapi.yaml":          serveOpenAPI,
+		"GET /api/v1/state":                 s.getState,
+		"GET /api/v1/events":                s.getEvents,
+		"GET /api/v1/session":               s.getSession,
+		"POST /api/v1/session":              s.changing(s.postSession),
+		"DELETE /api/v1/session":            s.changing(s.deleteSession),
+		"POST " + registration + "/reveal":  s.changing(s.postReveal),
+		"POST " + registration + "/photo":   s.changing(s.postPhoto),
+		"POST " + registration + "/confirm": s.changing(s.postConfirm),
+		"POST " + registration + "/correct": s.changing(s.postCorrect),
+		"POST " + registration + "/cancel":  s.changing(s.postCancel),
+	}
 }
 
 // ServeHTTP implements http.Handler.
