@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"idtap/driver"
+	"idtap/driver/mock"
 	"idtap/driver/sam"
 	"idtap/publisher/event"
 	"idtap/reader"
@@ -100,7 +101,9 @@ func (d *decoder) run(ctx context.Context, in io.Reader) error {
 	}
 	switch {
 	case len(head) == 0:
-		return errors.New("the input is empty")
+		return errors.New(d.say("输入为空", "the input is empty"))
+	case bytes.HasPrefix(head, []byte("{")):
+		err = d.trace(r)
 	case isText(head):
 		err = d.lines(ctx, r)
 	case bytes.Contains(head, preamble):
@@ -115,7 +118,7 @@ func (d *decoder) run(ctx context.Context, in io.Reader) error {
 		err = flushErr
 	}
 	if err == nil && d.cards == 0 && !d.failed {
-		err = fmt.Errorf("no card in the input: %d other answers", d.skipped)
+		err = errors.New(d.say(fmt.Sprintf("输入中没有证件，其他应答 %d 个", d.skipped), fmt.Sprintf("no card in the input: %d other answers", d.skipped)))
 	}
 	if err == nil && d.failed {
 		return &exitError{Code: exitFailed}
@@ -147,7 +150,7 @@ func isText(head []byte) bool {
 func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
 	var sniffer sam.Sniffer
 	return eachLine(ctx, r, func(l inputLine) error {
-		where := fmt.Sprintf("line %d", l.n)
+		where := d.say(fmt.Sprintf("第 %d 行", l.n), fmt.Sprintf("line %d", l.n))
 		text := bytes.Map(func(c rune) rune {
 			if c == ' ' || c == '\t' || c == ':' {
 				return -1
@@ -158,21 +161,54 @@ func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
 			return nil
 		}
 		if l.tooLong {
-			d.reject(where, errors.New("longer than any answer"))
+			d.reject(where, "超过任何应答的长度", "longer than any answer")
 			return nil
 		}
 		b := make([]byte, hex.DecodedLen(len(text)))
 		if _, err := hex.Decode(b, text); err != nil {
-			d.reject(where, errors.New("not hex"))
+			d.reject(where, "不是十六进制", "not hex")
 			return nil
 		}
 		if len(b) == len(driver.RawCard{}.Text) && !bytes.Contains(b, preamble) {
 			return d.card(driver.RawCard{Text: [256]byte(b)})
 		}
+		if isRequest(b) {
+			d.skipped++
+			return nil
+		}
 		sniffer.Reset()
 		sniffer.Write(b)
 		return d.frames(&sniffer, where, true)
 	}, d.flush)
+}
+
+// isRequest reports a frame from the host, which captures of both directions
+// have: command and parameter, shorter than any answer.
+func isRequest(b []byte) bool {
+	s := sam.Sniffer{Commands: true}
+	s.Write(b)
+	body, ok := s.Next()
+	return ok && len(body) == 2
+}
+
+// trace decodes what a reader sent in a recorded session.
+func (d *decoder) trace(r io.Reader) error {
+	t, err := mock.ReadTrace(r)
+	if err != nil {
+		return err
+	}
+	var sniffer sam.Sniffer
+	for i, step := range t.Steps {
+		// A host that goes on has given up what was outstanding.
+		where := d.say(fmt.Sprintf("报文第 %d 行", i+2), fmt.Sprintf("trace line %d", i+2))
+		if !step.Sent {
+			sniffer.Write(step.Bytes)
+		}
+		if err := d.frames(&sniffer, where, step.Sent || i == len(t.Steps)-1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stream decodes frames out of a binary capture, whatever stands between them.
@@ -182,7 +218,7 @@ func (d *decoder) stream(ctx context.Context, r io.Reader) error {
 	for at := int64(0); ctx.Err() == nil; {
 		n, err := r.Read(buf)
 		sniffer.Write(buf[:n])
-		if fErr := d.frames(&sniffer, fmt.Sprintf("bytes %d-%d", at, at+int64(n)), err == io.EOF); fErr != nil {
+		if fErr := d.frames(&sniffer, d.from(at), err == io.EOF); fErr != nil {
 			return fErr
 		}
 		at += int64(n)
@@ -215,11 +251,11 @@ func (d *decoder) frames(s *sam.Sniffer, where string, last bool) error {
 	}
 	switch after := s.Stats(); {
 	case after.BadXOR > before.BadXOR:
-		d.reject(where, errors.New("an answer's checksum is wrong"))
+		d.reject(where, "应答的校验和不符", "an answer's checksum is wrong")
 	case after.Cut > before.Cut:
-		d.reject(where, errors.New("an answer is cut short"))
+		d.reject(where, "应答不完整", "an answer is cut short")
 	case found == 0 && last && after.Skipped > before.Skipped:
-		d.reject(where, errors.New("no answer of a module, and no text block of 256 bytes"))
+		d.reject(where, "既不是模块应答，也不是 256 字节的文字块", "no answer of a module, and no text block of 256 bytes")
 	}
 	return nil
 }
@@ -242,9 +278,11 @@ func (d *decoder) answer(body sam.Body, where string) error {
 		return nil
 	}
 	if d.open == nil {
-		d.reject(where, errors.New("an answer with addresses, but no card before it"))
+		d.reject(where, "有追加地址的应答，但之前没有证件", "an answer with addresses, but no card before it")
 		return nil
 	}
+	// Each answer has all records; asking again is how presence is watched.
+	d.open.Addresses = nil
 	for ; len(data) > 0; data = data[addressSize:] {
 		d.open.Addresses = append(d.open.Addresses, [addressSize]byte(data))
 	}
@@ -260,7 +298,7 @@ func (d *decoder) blocks(ctx context.Context, r io.Reader) error {
 			return nil
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			d.reject(fmt.Sprintf("byte %d", at), fmt.Errorf("%d bytes are no text block, want 256", n))
+			d.reject(d.from(at), fmt.Sprintf("%d 字节不是文字块，应为 256", n), fmt.Sprintf("%d bytes are no text block, want 256", n))
 			return nil
 		}
 		if err != nil {
@@ -303,9 +341,14 @@ func (d *decoder) finish() error {
 	return err
 }
 
+// from names a place in binary input.
+func (d *decoder) from(at int64) string {
+	return d.say(fmt.Sprintf("第 %d 字节起", at), fmt.Sprintf("from byte %d", at))
+}
+
 // reject says what could not be read; it never repeats input.
-func (d *decoder) reject(where string, err error) {
+func (d *decoder) reject(where, zh, en string) {
 	d.failed = true
 	d.progress.clear()
-	fmt.Fprintf(d.err, "idtap: decode: %s: %v\n", where, err)
+	fmt.Fprintf(d.err, "idtap: decode: %s: %s\n", where, d.say(zh, en))
 }
