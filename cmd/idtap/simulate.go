@@ -53,8 +53,6 @@ func (a *app) simulateCommand() *cobra.Command {
 	f.StringVar(&s.quirk, "quirk", "", "what the firmware does differently, e.g. refinds,power-up=2s")
 	f.DurationVar(&s.every, "every", 2*time.Second, "shortest time from one card to the next")
 	f.BoolVar(&s.repeat, "repeat", false, "begin again after the last card")
-	cmd.MarkFlagsMutuallyExclusive("pty", "tcp")
-	cmd.MarkFlagsOneRequired("pty", "tcp")
 	return cmd
 }
 
@@ -96,6 +94,9 @@ func (a *app) simulate(ctx context.Context, s simulation) error {
 
 // options turns the flags into a module's options.
 func (s simulation) options() (mock.Options, error) {
+	if s.pty == (s.tcp != "") {
+		return mock.Options{}, errors.New("want one of --pty and --tcp ADDR")
+	}
 	if !slices.Contains(sam.Rates, s.baud) {
 		return mock.Options{}, fmt.Errorf("--baud %d: want one of %v", s.baud, sam.Rates)
 	}
