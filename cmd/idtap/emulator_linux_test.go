@@ -18,7 +18,6 @@ import (
 // description and not with the project's own encoders or simulator, so that a
 // misunderstanding shared by both ends of the project does not go unseen.
 type emulator struct {
-	t     *testing.T
 	cards []emulated
 
 	// Firmware and line.
@@ -33,12 +32,11 @@ type emulator struct {
 	settle       int     // answers at the beginning that are left whole
 	baud         uint32  // the rate the module understands; 0: any
 
-	dwell, gap time.Duration // how long a card lies after it was read, and between cards
-	patience   time.Duration // how long a card lies unread before it is lifted
-	// counted, if set, gives the clerk who lifts a card when it counted, or after
-	// patience, and then places the same card again up to tries times.
-	counted <-chan struct{}
-	tries   int
+	// The clerk lifts a card when it counted, or after patience, and then places
+	// the same card again up to tries times.
+	counted  <-chan struct{}
+	patience time.Duration
+	tries    int
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -47,9 +45,7 @@ type emulator struct {
 	selected bool
 	reads    int // of the present card, attempts
 	done     chan struct{}
-	good     chan struct{} // a whole read of the present card was answered
 	commands int
-	asked    map[byte]int
 }
 
 type emulated struct {
@@ -59,20 +55,13 @@ type emulated struct {
 }
 
 func (e *emulator) start() {
-	if e.dwell == 0 {
-		e.dwell = 150 * time.Millisecond
-	}
-	if e.gap == 0 {
-		e.gap = 60 * time.Millisecond
-	}
-	if e.patience == 0 {
-		e.patience = 20 * time.Second
-	}
 	e.present = -1
 	e.random = rand.New(rand.NewPCG(11, 4))
-	e.done, e.good = make(chan struct{}), make(chan struct{}, 64)
-	e.asked = map[byte]int{}
+	e.done = make(chan struct{})
 }
+
+// gap is how long no card lies there between two.
+const gap = 60 * time.Millisecond
 
 // place puts the cards down one after another, once somebody looks for a card.
 func (e *emulator) place(stop <-chan struct{}) {
@@ -89,27 +78,19 @@ func (e *emulator) place(stop <-chan struct{}) {
 		for try := 0; ; try++ {
 			e.mu.Lock()
 			e.present, e.found, e.selected, e.reads = n, false, false, 0
-			for len(e.good) > 0 {
-				<-e.good
-			}
 			e.mu.Unlock()
-			lift, dwell := (<-chan struct{})(e.good), e.dwell
-			if e.counted != nil {
-				lift, dwell = e.counted, 0
-			}
 			counted := true
 			select {
 			case <-stop:
 				return
-			case <-lift:
+			case <-e.counted:
 			case <-time.After(e.patience):
 				counted = false
 			}
-			ok := pause(dwell)
 			e.mu.Lock()
 			e.present, e.found, e.selected = -1, false, false
 			e.mu.Unlock()
-			if !ok || !pause(e.gap) {
+			if !pause(gap) {
 				return
 			}
 			if counted || try >= e.tries {
@@ -194,7 +175,6 @@ func (e *emulator) answer(request []byte) []byte {
 	if sum != 0 {
 		return wrap(0x10)
 	}
-	e.asked[request[7]]++
 	read := false
 	var a []byte
 	switch [2]byte{request[7], request[8]} {
@@ -241,10 +221,6 @@ func (e *emulator) read() (answer []byte, whole bool) {
 	c := e.cards[e.present]
 	data := append([]byte{1, 0, 4, 0}, c.text[:]...)
 	data = append(data, c.photo...)
-	select {
-	case e.good <- struct{}{}:
-	default:
-	}
 	return wrap(0x90, data...), true
 }
 

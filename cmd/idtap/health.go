@@ -31,6 +31,7 @@ var _ publisher.Observer = (*health)(nil)
 // Reader publishes a reader's status when it changes for others.
 func (h *health) Reader(s reader.State) {
 	d := h.daemon
+	d.log.Debug().Str("reader", s.Reader).Str("phase", string(s.Phase)).Uint64("line_errors", s.Counts.LineErrors).Err(s.Err).Msg("phase")
 	h.mu.Lock()
 	if h.readers == nil {
 		h.readers = map[string]reader.State{}
@@ -72,7 +73,7 @@ func (h *health) bus(s bus.Health) {
 		mode = desk.BusLocal
 	case s.Connected:
 		mode = desk.BusConnected
-	case s.LastAck.IsZero() && s.Reconnect == 0:
+	case s.Connects == 0:
 		mode = desk.BusConnecting
 	}
 	if mode != h.mode {

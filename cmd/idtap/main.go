@@ -69,6 +69,7 @@ func (a *app) logger(level, format string) (zerolog.Logger, error) {
 		return zerolog.Nop(), usage(fmt.Errorf("log level %q: want trace, debug, info, warn, error or disabled", level))
 	}
 	var w io.Writer
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	switch format {
 	case "console":
 		w = zerolog.ConsoleWriter{Out: a.err, TimeFormat: "15:04:05.000", NoColor: !isTerminal(a.err)}

@@ -181,16 +181,17 @@ func TestCardsEndToEnd(t *testing.T) {
 		{"tcp", 200, true, "auto", func(*emulator) {}},
 		{"finds resting cards again", 200, false, "115200", func(e *emulator) { e.findsAgain = true }},
 		{"pieces of 7 bytes", 200, false, "115200", func(e *emulator) { e.piece = 7 }},
-		{"junk before frames", 200, false, "115200", func(e *emulator) { e.junk, e.dwell = true, 400*time.Millisecond }},
-		{"stalls on every 13th command", 60, false, "115200", func(e *emulator) { e.stallEvery = 13; e.dwell = 3 * time.Second }},
+		{"junk before frames", 200, false, "115200", func(e *emulator) { e.junk = true }},
+		{"stalls on every 13th command", 60, false, "115200", func(e *emulator) { e.stallEvery = 13 }},
 		{"fails the first read of a card", 200, false, "115200", func(e *emulator) { e.failsFirst = true }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			cards := mock.Generate(2026, tt.cards)
-			e := &emulator{t: t, cards: emulate(cards)}
+			counted := make(chan struct{}, 2*len(cards))
+			e := &emulator{cards: emulate(cards), counted: counted, patience: 30 * time.Second}
 			tt.set(e)
-			got, log := tapAll(t, e, cards, tt.tcp, tt.baud, "auto", func(n int) bool { return n >= len(cards) })
+			got, log := tapAll(t, e, cards, tt.tcp, tt.baud, "auto", counted)
 			if len(got) != len(cards) {
 				t.Errorf("%d events, want %d\n%s", len(got), len(cards), tail(log, 40))
 			}
@@ -211,19 +212,19 @@ func TestNoisyLine(t *testing.T) {
 	}{
 		{"2 % flips and junk", "auto", func(e *emulator) { e.flip = 0.02 }},
 		{"and 5 % that still fit the XOR", "auto", func(e *emulator) { e.flip, e.columnFlip = 0.02, 0.05 }},
-		{"and no second read without lifting", "auto", func(e *emulator) { e.flip, e.columnFlip, e.needsLifting = 0.02, 0.05, true }},
+		{"and no second read without lifting", "auto", func(e *emulator) {
+			e.flip, e.columnFlip, e.needsLifting = 0.02, 0.05, true
+			e.patience = 800 * time.Millisecond
+		}},
 		{"verify always", "always", func(e *emulator) { e.flip, e.columnFlip = 0.02, 0.05 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			cards := mock.Generate(7, 100)
-			counted := make(chan struct{}, len(cards))
-			e := &emulator{t: t, cards: emulate(cards), counted: counted, patience: 4 * time.Second, tries: 5}
+			counted := make(chan struct{}, 2*len(cards))
+			e := &emulator{cards: emulate(cards), counted: counted, patience: 4 * time.Second, tries: 8}
 			tt.set(e)
-			got, log := tapAll(t, e, cards, false, "115200", tt.verify, func(int) bool {
-				counted <- struct{}{}
-				return false
-			})
+			got, log := tapAll(t, e, cards, false, "115200", tt.verify, counted)
 			if share := float64(len(got)) / float64(len(cards)); share < 0.98 {
 				t.Errorf("%d of %d cards published\n%s", len(got), len(cards), tail(log, 40))
 			}
@@ -235,7 +236,7 @@ func TestNoisyLine(t *testing.T) {
 
 // tapAll runs a daemon on the emulator until every card was placed, and gives
 // the recorded events in order and the log.
-func tapAll(t *testing.T, e *emulator, cards []mock.Card, tcp bool, baud, verify string, each func(n int) bool) ([]recorded, string) {
+func tapAll(t *testing.T, e *emulator, cards []mock.Card, tcp bool, baud, verify string, counted chan<- struct{}) ([]recorded, string) {
 	t.Helper()
 	nc := externalServer(t)
 	events := make(chan recorded, 2*len(cards))
@@ -271,7 +272,7 @@ desk_page: {listen: ""}
 		select {
 		case r := <-events:
 			got = append(got, r)
-			each(len(got))
+			counted <- struct{}{}
 		case <-placed:
 			placed = nil
 			// Anything late, or doubled, comes within this.
