@@ -82,6 +82,9 @@ func (t *tx) append(d Draft, subject string, place int64, epoch string, seq uint
 	if _, err := t.q.insert.ExecContext(t.ctx, e.values()...); err != nil {
 		return Stamp{}, err
 	}
+	if _, err := t.q.insertBody.ExecContext(t.ctx, e.row, e.body); err != nil {
+		return Stamp{}, err
+	}
 	t.tip.row, t.tip.hash = e.row, e.hash
 	if place != placeTaken {
 		t.tip.next = seq + 1
@@ -176,7 +179,7 @@ func (t *tx) audit(who, what, id string) error {
 // entry reads one line of the journal inside the transaction.
 func (t *tx) entry(where string, args ...any) (*entry, error) {
 	e := new(entry)
-	err := e.scan(t.q.conn.QueryRowContext(t.ctx, "SELECT "+entryColumns+" FROM journal "+where, args...))
+	err := e.scan(t.q.conn.QueryRowContext(t.ctx, entrySelect+where, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %v", ErrNotFound, args)
 	}

@@ -1,11 +1,13 @@
 package outbox
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/binary"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -23,12 +25,12 @@ const (
 
 var journalWidth = strings.Count(entryColumns, ",") + 1
 
-// carve looks for journal lines in every page of a damaged queue file and of its
-// write-ahead log, whatever SQLite itself still reads of them: a broken header,
-// index or log frame hides records that are whole. What it finds proves itself
-// by its seal.
-func carve(path string, fn func(*entry)) {
-	c := carver{newest: map[uint32]int64{}}
+// carve looks for journal lines and sealed bodies in every page of a damaged
+// queue file and of its write-ahead log, whatever SQLite itself still reads of
+// them: a broken header, index or log frame hides records that are whole. Which
+// body belongs to which line its seal proves.
+func carve(path string) (lines []*entry, bodies map[int64][][]byte) {
+	c := carver{newest: map[uint32]int64{}, bodies: map[int64][][]byte{}}
 	if f, err := os.Open(path); err == nil {
 		defer f.Close()
 		c.db = f
@@ -37,7 +39,6 @@ func carve(path string, fn func(*entry)) {
 		defer f.Close()
 		c.wal = f
 	}
-	page := make([]byte, pageSize)
 	var head [4]byte
 	for at := int64(walHeader); c.wal != nil; at += frameHeader + pageSize {
 		if _, err := c.wal.ReadAt(head[:], at); err != nil {
@@ -45,45 +46,71 @@ func carve(path string, fn func(*entry)) {
 		}
 		c.newest[binary.BigEndian.Uint32(head[:])] = at + frameHeader
 	}
-	for at := int64(0); c.db != nil; at += pageSize {
-		if n, err := c.db.ReadAt(page, at); n < pageSize && err != nil {
-			break
-		}
-		c.leaf(page, fn)
-	}
-	for at := int64(walHeader + frameHeader); c.wal != nil; at += frameHeader + pageSize {
-		if n, err := c.wal.ReadAt(page, at); n < pageSize && err != nil {
-			break
-		}
-		c.leaf(page, fn)
-	}
+	c.pages(c.db, 0, pageSize)
+	c.pages(c.wal, walHeader+frameHeader, frameHeader+pageSize)
+	return c.lines, c.bodies
 }
 
 type carver struct {
 	db, wal io.ReaderAt
 	newest  map[uint32]int64 // page number -> where its newest image stands in the log
+
+	lines  []*entry
+	bodies map[int64][][]byte
+}
+
+// pages looks through the pages of a file that begin at first, step apart. The
+// last one may be cut off.
+func (c *carver) pages(src io.ReaderAt, first, step int64) {
+	if src == nil {
+		return
+	}
+	page := make([]byte, pageSize)
+	for at := first; ; at += step {
+		n, err := src.ReadAt(page, at)
+		c.leaf(page[:n])
+		if err != nil {
+			return
+		}
+	}
 }
 
 // leaf tries every byte of a page as the start of a cell: size, row and then a
 // record header that begins with its own length and the empty first column. The
 // page's own header and cell pointers may be damaged and are not asked.
-func (c *carver) leaf(page []byte, fn func(*entry)) {
+func (c *carver) leaf(page []byte) {
 	for at := range page {
 		size, n := varint(page[at:])
-		if n == 0 || size < uint64(journalWidth) || size > maxCarvedBytes {
+		if n == 0 || size < sealHeader || size > maxCarvedBytes {
 			continue
 		}
 		row, m := varint(page[at+n:])
 		local := page[at+n+m:]
-		if m == 0 || row > math.MaxInt64 || len(local) < 2 || int(local[0]) <= journalWidth || local[0] >= 0x80 || local[1] != 0 {
+		if m == 0 || row > math.MaxInt64 || len(local) < 3 || local[1] != 0 {
+			continue
+		}
+		line, body := int(local[0]) > journalWidth && local[0] < 0x80, local[0] >= 3 && local[0] <= 6
+		if !line && !body {
 			continue
 		}
 		payload, ok := c.payload(local, int(size))
 		if !ok {
 			continue
 		}
-		if e, ok := parseEntry(int64(row), payload); ok {
-			fn(e)
+		v, ok := parseRecord(payload)
+		if !ok {
+			continue
+		}
+		v[0] = int64(row) // the primary key stands outside
+		if line {
+			if e, ok := parseEntry(v); ok {
+				c.lines = append(c.lines, e)
+			}
+		} else if b, ok := parseBody(v); ok {
+			same := func(old []byte) bool { return bytes.Equal(old, b) }
+			if !slices.ContainsFunc(c.bodies[int64(row)], same) {
+				c.bodies[int64(row)] = append(c.bodies[int64(row)], b)
+			}
 		}
 	}
 }
@@ -132,15 +159,14 @@ func (c *carver) page(n uint32, into []byte) bool {
 	return err == nil
 }
 
-// parseEntry reads a journal line in SQLite's record format. ok is false for
-// anything that is not one.
-func parseEntry(row int64, b []byte) (*entry, bool) {
+// parseRecord reads the values of a record in SQLite's format.
+func parseRecord(b []byte) ([]any, bool) {
 	size, n := varint(b)
-	if n == 0 || size > uint64(len(b)) || size < uint64(n) {
+	if n == 0 || size > uint64(len(b)) || size <= uint64(n) {
 		return nil, false
 	}
 	types, values := b[n:size], b[size:]
-	v := make([]any, 0, journalWidth)
+	var v []any
 	for len(types) > 0 {
 		t, n := varint(types)
 		if n == 0 || len(v) == journalWidth {
@@ -153,12 +179,25 @@ func parseEntry(row int64, b []byte) (*entry, bool) {
 		}
 		v, values = append(v, value), values[width:]
 	}
+	return v, len(values) == 0
+}
+
+// parseEntry makes a journal line of a record that is one, without its body.
+func parseEntry(v []any) (*entry, bool) {
 	if len(v) != journalWidth {
 		return nil, false
 	}
-	v[0] = row // the primary key stands outside
 	e := new(entry)
-	return e, e.scan(carved(v)) == nil
+	return e, e.scan(carved(append(v, nil))) == nil
+}
+
+// parseBody makes a sealed body of a record that looks like one.
+func parseBody(v []any) ([]byte, bool) {
+	if len(v) != 2 {
+		return nil, false
+	}
+	b, ok := v[1].([]byte)
+	return b, ok && len(b) > sealHeader && b[0] == sealVersion
 }
 
 // field reads one value of a record by its serial type.

@@ -48,20 +48,24 @@ const (
 )
 
 const entryColumns = `row, id, epoch, seq, accepted_at, type, source, subject, filter, refers, kind, status, codes, place,
-	body, body_sum, hash, state, requeued, settled_at, stream, stream_seq, duplicate, local, reason`
+	body_sum, hash, state, requeued, settled_at, stream, stream_seq, duplicate, local, reason`
 
-const entryInsert = `INSERT INTO journal (` + entryColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+const (
+	entryInsert = `INSERT INTO journal (` + entryColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+	bodyInsert  = `INSERT INTO bodies (row, body) VALUES (?,?)`
+	entrySelect = `SELECT ` + entryColumns + `, body FROM journal LEFT JOIN bodies USING (row) `
+)
 
 func (e *entry) values() []any {
 	return []any{e.row, e.id, e.epoch, int64(e.seq), e.acceptedAt, e.typ, e.source, e.subject, e.filter, e.refers, e.kind, e.status,
-		e.codes, e.place, e.body, e.sum, e.hash, string(e.state), e.requeued, e.settledAt, e.stream, e.streamSeq, e.duplicate, e.local, e.reason}
+		e.codes, e.place, e.sum, e.hash, string(e.state), e.requeued, e.settledAt, e.stream, e.streamSeq, e.duplicate, e.local, e.reason}
 }
 
 func (e *entry) scan(s interface{ Scan(...any) error }) error {
 	*e = entry{}
 	var seq int64
 	err := s.Scan(&e.row, &e.id, &e.epoch, &seq, &e.acceptedAt, &e.typ, &e.source, &e.subject, &e.filter, &e.refers, &e.kind, &e.status,
-		&e.codes, &e.place, &e.body, &e.sum, &e.hash, (*string)(&e.state), &e.requeued, &e.settledAt, &e.stream, &e.streamSeq, &e.duplicate, &e.local, &e.reason)
+		&e.codes, &e.place, &e.sum, &e.hash, (*string)(&e.state), &e.requeued, &e.settledAt, &e.stream, &e.streamSeq, &e.duplicate, &e.local, &e.reason, &e.body)
 	e.seq = uint64(seq)
 	return err
 }
@@ -128,7 +132,7 @@ func (e *entry) listed() Listed {
 func each(ctx context.Context, db interface {
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
 }, fn func(e *entry) error, where string, args ...any) error {
-	rows, err := db.QueryContext(ctx, "SELECT "+entryColumns+" FROM journal "+where, args...)
+	rows, err := db.QueryContext(ctx, entrySelect+where, args...)
 	if err != nil {
 		return err
 	}

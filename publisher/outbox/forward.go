@@ -145,7 +145,7 @@ func (q *Queue) Requeue(ctx context.Context, from, to uint64) (int, error) {
 	var n int64
 	err := q.do(ctx, "requeue", func(t *tx) (err error) {
 		n, err = t.exec(`UPDATE journal SET state = 'waiting', requeued = requeued + 1, reason = NULL
-			WHERE epoch = ? AND seq BETWEEN ? AND ? AND state IN ('delivered', 'dead') AND body IS NOT NULL AND reason IS NOT 'damaged'`,
+			WHERE epoch = ? AND seq BETWEEN ? AND ? AND state IN ('delivered', 'dead') AND reason IS NOT 'damaged'`,
 			t.tip.epoch, int64(from), int64(to))
 		t.wakes = n > 0
 		return err
@@ -169,7 +169,10 @@ func (q *Queue) Discard(ctx context.Context, id string, cancelled Draft) (Accept
 		case Discarded:
 			return fmt.Errorf("%w: %s is discarded already", ErrNotFound, id)
 		}
-		if _, err := t.exec("UPDATE journal SET state = 'discarded', body = NULL, settled_at = ? WHERE row = ?", t.now.UnixMilli(), e.row); err != nil {
+		if _, err := t.exec("UPDATE journal SET state = 'discarded', settled_at = ? WHERE row = ?", t.now.UnixMilli(), e.row); err != nil {
+			return err
+		}
+		if _, err := t.exec("DELETE FROM bodies WHERE row = ?", e.row); err != nil {
 			return err
 		}
 		if err := t.forgetRepeat(id); err != nil {

@@ -42,7 +42,7 @@ func TestKeyRotation(t *testing.T) {
 		t.Fatal("the new key does not seal")
 	}
 	var sealed []byte
-	if err := q.View.db.QueryRow("SELECT body FROM journal WHERE row = 2").Scan(&sealed); err != nil || keyID(sealed[1:5]).String() != id {
+	if err := q.View.db.QueryRow("SELECT body FROM bodies WHERE row = 2").Scan(&sealed); err != nil || keyID(sealed[1:5]).String() != id {
 		t.Fatalf("sealed with %x, want %s", sealed[1:5], id)
 	}
 	if string(q.RefKey()) != ref || q.EmbeddedStoreKey() != store {

@@ -76,14 +76,14 @@ type Queue struct {
 	wake   chan struct{} // closed and replaced when something new waits
 
 	// The writer's own.
-	db      *sql.DB
-	conn    *sql.Conn
-	insert  *sql.Stmt
-	head    *os.File
-	tip     tip
-	repeats repeats
-	room    room
-	dirty   bool // committed since the last checkpoint
+	db                 *sql.DB
+	conn               *sql.Conn
+	insert, insertBody *sql.Stmt
+	head               *os.File
+	tip                tip
+	repeats            repeats
+	room               room
+	dirty              bool // committed since the last checkpoint
 }
 
 // tip is where the journal ends.
@@ -173,8 +173,12 @@ func (q *Queue) start(ctx context.Context) error {
 	if q.head, err = openHead(q.dir); err != nil {
 		return err
 	}
-	if exists(path) {
-		if checked, err = q.inspect(ctx, path); err != nil {
+	if exists(path) && !exists(path+"-journal") { // a journal: killed while the file was made
+		checked, err = q.inspect(ctx, path)
+		if err != nil && senseless(err) && !errors.Is(err, ErrDamaged) {
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if err != nil {
 			return fmt.Errorf("queue: %w", err)
 		}
 	}
@@ -201,6 +205,9 @@ func (q *Queue) start(ctx context.Context) error {
 // inspect checks a file that is there without writing to it. It leaves one of
 // an older schema to be checked after its upgrade.
 func (q *Queue) inspect(ctx context.Context, path string) (checked bool, err error) {
+	if err := checkHeader(path); err != nil {
+		return false, err
+	}
 	db, err := openDB(path, true)
 	if err != nil {
 		return false, err
@@ -221,10 +228,10 @@ func (q *Queue) inspect(ctx context.Context, path string) (checked bool, err err
 
 // load brings the file to this version and memory up to the file.
 func (q *Queue) load(ctx context.Context, checked bool) error {
-	if err := upgrade(ctx, q.conn, upgrades); err != nil {
+	if err := durable(ctx, q.conn); err != nil {
 		return err
 	}
-	if err := durable(ctx, q.conn); err != nil {
+	if err := upgrade(ctx, q.conn, upgrades); err != nil {
 		return err
 	}
 	if !checked {
@@ -240,6 +247,9 @@ func (q *Queue) load(ctx context.Context, checked bool) error {
 		return err
 	}
 	if q.insert, err = q.conn.PrepareContext(ctx, entryInsert); err != nil {
+		return err
+	}
+	if q.insertBody, err = q.conn.PrepareContext(ctx, bodyInsert); err != nil {
 		return err
 	}
 	if err := q.repeats.load(ctx, q.conn, q.keys, q.o.Clock.Now()); err != nil {
@@ -299,8 +309,10 @@ func (q *Queue) Close() error {
 // detach closes the files, the lock excepted. No reader may be under way.
 func (q *Queue) detach() error {
 	var errs []error
-	if q.insert != nil {
-		errs = append(errs, q.insert.Close())
+	for _, s := range []*sql.Stmt{q.insert, q.insertBody} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
 	}
 	if q.conn != nil {
 		errs = append(errs, q.conn.Close())
@@ -314,7 +326,7 @@ func (q *Queue) detach() error {
 	if q.head != nil {
 		errs = append(errs, q.head.Close())
 	}
-	q.insert, q.conn, q.db, q.head = nil, nil, nil, nil
+	q.insert, q.insertBody, q.conn, q.db, q.head = nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

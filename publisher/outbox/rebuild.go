@@ -211,11 +211,15 @@ func salvage(ctx context.Context, path string, keys *keyring, lastRow int64) sal
 			prev = e.hash
 		}
 	}
-	carve(path, func(e *entry) {
-		if e.genuine(keys) {
-			keep(e)
+	lines, bodies := carve(path)
+	for _, e := range lines {
+		for _, b := range bodies[e.row] {
+			if e.body = b; e.genuine(keys) {
+				keep(e)
+				break
+			}
 		}
-	})
+	}
 	for _, e := range good {
 		s.entries = append(s.entries, e)
 	}
@@ -232,7 +236,7 @@ func scanEntries(ctx context.Context, db *sql.DB, lastRow int64, fn func(*entry)
 		fn(e)
 		return nil
 	}
-	if each(ctx, db, take, "NOT INDEXED ORDER BY row") == nil {
+	if each(ctx, db, take, "ORDER BY row") == nil {
 		return
 	}
 	var top sql.NullInt64
@@ -314,6 +318,11 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 				continue // an id that stands there already
 			}
 			return err
+		}
+		if e.body != nil {
+			if _, err := conn.ExecContext(ctx, bodyInsert, e.row, e.body); err != nil {
+				return err
+			}
 		}
 		prev = e.hash
 		if _, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO epochs (epoch, next_seq, begun_at, own) VALUES (?, 1, ?, 1)", e.epoch, e.acceptedAt); err != nil {

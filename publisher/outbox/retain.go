@@ -19,10 +19,15 @@ func (q *Queue) retain() (more bool) {
 	_, err := q.try([]*op{{name: "retain", run: func(t *tx) error {
 		changed = 0
 		before, after := old(q.o.Retain)
-		n, err := t.exec(`UPDATE journal SET state = 'erased', body = NULL WHERE row IN (SELECT row FROM journal
+		n, err := t.exec(`UPDATE journal SET state = 'erased' WHERE row IN (SELECT row FROM journal
 			WHERE state = 'delivered' AND NOT settled_at BETWEEN ? AND ? LIMIT ?)`, before, after, sweepLimit)
 		if err != nil {
 			return err
+		}
+		if n > 0 {
+			if _, err := t.exec("DELETE FROM bodies WHERE row IN (SELECT row FROM bodies JOIN journal USING (row) WHERE state = 'erased')"); err != nil {
+				return err
+			}
 		}
 		changed += n
 		if n, err = t.exec("DELETE FROM quarantine WHERE NOT at BETWEEN ? AND ?", before, after); err != nil {
@@ -58,6 +63,7 @@ func (q *Queue) retain() (more bool) {
 		return true
 	}
 	if changed > 0 {
+		q.conn.ExecContext(context.Background(), "PRAGMA incremental_vacuum(1000)") // what fails here is tried at the next sweep
 		q.checkpoint()
 	}
 	return false
@@ -88,8 +94,8 @@ func (t *tx) prune(kept int64) (int64, error) {
 
 // checkpoint folds the write-ahead log back into the file and empties it: bodies
 // that were erased stay in it otherwise, and a damaged place in a long log takes
-// everything behind it along. Pages that were freed go back to the disk. A
-// reader that is in the way is not waited for; the next tick tries again.
+// everything behind it along. A reader that is in the way is not waited for; the
+// next tick tries again.
 func (q *Queue) checkpoint() {
 	if !q.dirty || q.conn == nil {
 		return
@@ -99,7 +105,7 @@ func (q *Queue) checkpoint() {
 		if err := q.o.Fail("checkpoint.begin"); err != nil {
 			return err
 		}
-		if _, err := q.conn.ExecContext(ctx, "PRAGMA incremental_vacuum(1000); PRAGMA busy_timeout=0"); err != nil {
+		if _, err := q.conn.ExecContext(ctx, "PRAGMA busy_timeout=0"); err != nil {
 			return err
 		}
 		defer q.conn.ExecContext(ctx, "PRAGMA busy_timeout=1000")

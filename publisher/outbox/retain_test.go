@@ -150,7 +150,7 @@ func TestNothingReadableOnDisk(t *testing.T) {
 	}
 	// Sealed bodies go as well: their bytes are in no file once they are erased.
 	var sealed []byte
-	if err := q.View.db.QueryRow("SELECT body FROM journal").Scan(&sealed); err != nil {
+	if err := q.View.db.QueryRow("SELECT body FROM bodies").Scan(&sealed); err != nil {
 		t.Fatal(err)
 	}
 	if len(searchFiles(t, dir, [][]byte{sealed})) == 0 {
@@ -175,7 +175,7 @@ func TestErasedBodyLeavesTheLog(t *testing.T) {
 	q := openTest(t, Options{Dir: dir, Clock: clock})
 	accept(t, q, draft(0))
 	var sealed []byte
-	if err := q.View.db.QueryRow("SELECT body FROM journal").Scan(&sealed); err != nil {
+	if err := q.View.db.QueryRow("SELECT body FROM bodies").Scan(&sealed); err != nil {
 		t.Fatal(err)
 	}
 	deliverAll(t, q)

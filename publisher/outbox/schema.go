@@ -3,9 +3,13 @@ package outbox
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,7 +21,9 @@ import (
 // makes it. A released step is never changed, only followed by another.
 //
 // Every table is STRICT, so that the quick check at the start finds a value whose
-// type was damaged. Times are Unix milliseconds.
+// type was damaged. Times are Unix milliseconds. Bodies have a table of their
+// own: erasing one gives its pages back, which it would not inside a line that
+// stays.
 var upgrades = []string{`
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE journal (
@@ -35,7 +41,6 @@ CREATE TABLE journal (
 	status      TEXT NOT NULL,
 	codes       TEXT NOT NULL,
 	place       INTEGER NOT NULL,
-	body        BLOB,
 	body_sum    BLOB NOT NULL,
 	hash        BLOB NOT NULL,
 	state       TEXT NOT NULL CHECK (state IN ('waiting', 'delivered', 'erased', 'dead', 'discarded')),
@@ -47,6 +52,7 @@ CREATE TABLE journal (
 	local       INTEGER,
 	reason      TEXT
 ) STRICT;
+CREATE TABLE bodies (row INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
 CREATE INDEX journal_state ON journal (state);
 CREATE INDEX journal_time ON journal (accepted_at);
 CREATE INDEX journal_refers ON journal (refers) WHERE refers <> '';
@@ -109,6 +115,10 @@ func openDB(path string, readOnly bool, pragmas ...string) (*sql.DB, error) {
 
 // durable sets what the promise "accepted" rests on and reads it back.
 func durable(ctx context.Context, conn *sql.Conn) error {
+	// Takes only in a file that is still empty: freed pages can be given back.
+	if _, err := conn.ExecContext(ctx, "PRAGMA auto_vacuum=incremental"); err != nil {
+		return err
+	}
 	for _, p := range []struct{ name, set, want string }{
 		{"journal_mode", "wal", "wal"},
 		{"synchronous", "full", "2"},
@@ -124,6 +134,29 @@ func durable(ctx context.Context, conn *sql.Conn) error {
 		if got != p.want {
 			return fmt.Errorf("this file system does not let the queue set %s=%s (it stays %s)", p.name, p.set, got)
 		}
+	}
+	return nil
+}
+
+// checkHeader looks at those bytes of a queue file's head that never change. Some
+// of them SQLite takes for another program's wish, such as not to write.
+func checkHeader(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var h [100]byte
+	if _, err := io.ReadFull(f, h[:]); err != nil {
+		return fmt.Errorf("%w: its head is missing", ErrDamaged)
+	}
+	sound := string(h[:16]) == "SQLite format 3\x00" && int(h[16])<<8|int(h[17]) == pageSize &&
+		(h[18] == 1 || h[18] == 2) && h[19] == h[18] && h[20] == 0 && h[21] == 64 && h[22] == 32 && h[23] == 32
+	// Both are still 0 while the first tables stand in the log only.
+	format, encoding := binary.BigEndian.Uint32(h[44:]), binary.BigEndian.Uint32(h[56:])
+	sound = sound && (format == 0 || format == 4) && (encoding == 0 || encoding == 1)
+	if !sound {
+		return fmt.Errorf("%w: its head was changed", ErrDamaged)
 	}
 	return nil
 }
@@ -155,18 +188,47 @@ func schemaVersion(ctx context.Context, conn *sql.Conn, known int) (int, error) 
 	return header, nil
 }
 
+// checkSchema compares the tables in a file with those that the upgrades make: a
+// damaged definition is still a definition to SQLite.
+func checkSchema(ctx context.Context, conn querier) error {
+	read := func(conn querier) (string, error) {
+		var all sql.NullString
+		err := conn.QueryRowContext(ctx, "SELECT group_concat(type || name || tbl_name || sql, ';') FROM (SELECT * FROM sqlite_schema ORDER BY name)").Scan(&all)
+		return all.String, err
+	}
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	model, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	if err := upgrade(ctx, model, upgrades); err != nil {
+		return err
+	}
+	want, err := read(model)
+	if err != nil {
+		return err
+	}
+	got, err := read(conn)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("%w: its tables are not the queue's", ErrDamaged)
+	}
+	return nil
+}
+
 // upgrade brings a queue file to the last version of steps, each step in a
 // transaction of its own.
 func upgrade(ctx context.Context, conn *sql.Conn, steps []string) error {
 	version, err := schemaVersion(ctx, conn, len(steps))
 	if err != nil {
 		return err
-	}
-	if version == 0 {
-		// Only possible before the first table: freed pages can then be given back.
-		if _, err := conn.ExecContext(ctx, "PRAGMA auto_vacuum=incremental"); err != nil {
-			return err
-		}
 	}
 	for ; version < len(steps); version++ {
 		set := fmt.Sprintf("INSERT INTO meta VALUES ('%s', '%d') ON CONFLICT DO UPDATE SET value=excluded.value; PRAGMA user_version=%d;",
@@ -181,13 +243,15 @@ func upgrade(ctx context.Context, conn *sql.Conn, steps []string) error {
 
 // Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
 const (
-	codeIOErr   = 10
-	codeCorrupt = 11
-	codeFull    = 13
-	codeNotADB  = 26
-
+	codeError      = 1 // among others: a table or column that is not there
+	codeIOErr      = 10
+	codeCorrupt    = 11
+	codeFull       = 13
 	codeConstraint = 19
 	codeMismatch   = 20
+	codeNotADB     = 26
+
+	codeShortRead = codeIOErr | 2<<8 // the file ends too early
 )
 
 func sqliteCode(err error) int {
@@ -206,8 +270,26 @@ func refused(err error) bool {
 
 // broken reports whether SQLite says that the file is not whole.
 func broken(err error) bool {
-	c := sqliteCode(err)
-	return c == codeCorrupt || c == codeNotADB
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Code()&0xff == codeCorrupt || e.Code()&0xff == codeNotADB || e.Code() == codeShortRead
+}
+
+// senseless reports whether an error of the check at the start can only come of
+// what stands in the file: our own statements are sound, so a column that is not
+// there, or holds something else, is damage.
+func senseless(err error) bool {
+	var path *fs.PathError
+	switch sqliteCode(err) {
+	case codeError, codeConstraint, codeMismatch:
+		return true
+	case -1:
+		return !errors.Is(err, ErrNewer) && !errors.Is(err, ErrKey) && !errors.Is(err, context.Canceled) &&
+			!errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &path)
+	}
+	return broken(err)
 }
 
 // damaged reports whether err says so, or a check of our own.

@@ -137,7 +137,7 @@ func walk(ctx context.Context, db querier, keys *keyring, from int64, r *VerifyR
 		}
 		end.row, end.hash = e.row, e.hash
 		return nil
-	}, "NOT INDEXED WHERE row > ? ORDER BY row", from)
+	}, "WHERE row > ? ORDER BY row", from)
 	return end, err
 }
 
@@ -173,6 +173,9 @@ func setAnchor(ctx context.Context, conn *sql.Conn, row int64, hash []byte) erro
 // from the first line whose body is still kept, which is all that can still be
 // published. It fills in where the journal ends.
 func check(ctx context.Context, conn querier, keys *keyring, head io.ReaderAt, end *tip) error {
+	if err := checkSchema(ctx, conn); err != nil {
+		return err
+	}
 	var r VerifyReport
 	if err := structure(ctx, conn, "quick_check", &r); err != nil {
 		return err
@@ -182,7 +185,7 @@ func check(ctx context.Context, conn querier, keys *keyring, head io.ReaderAt, e
 	}
 	var first sql.NullInt64
 	var byTable, byIndex int
-	if err := conn.QueryRowContext(ctx, `SELECT (SELECT min(row) FROM journal NOT INDEXED WHERE body IS NOT NULL),
+	if err := conn.QueryRowContext(ctx, `SELECT (SELECT min(row) FROM (SELECT min(row) AS row FROM bodies UNION ALL SELECT min(row) FROM journal WHERE state IN ('waiting', 'delivered', 'dead'))),
 		(SELECT count(*) FROM journal NOT INDEXED WHERE state = 'waiting'),
 		(SELECT count(*) FROM journal INDEXED BY journal_state WHERE state = 'waiting')`).Scan(&first, &byTable, &byIndex); err != nil {
 		return err

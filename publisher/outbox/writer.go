@@ -130,7 +130,11 @@ func (q *Queue) commit(batch []*op) {
 	for _, o := range batch {
 		one := []*op{o}
 		_, err := q.try(one)
-		if err != nil && damaged(err) {
+		switch {
+		case sqliteCode(err) == codeFull:
+			q.checkpoint() // the log's own room may be what is missing
+			_, err = q.try(one)
+		case damaged(err):
 			if err = q.replace(context.Background(), err); err == nil {
 				_, err = q.try(one)
 			}
