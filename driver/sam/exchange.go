@@ -42,6 +42,7 @@ type command struct {
 	op    string
 	wait  time.Duration           // the module's own time
 	most  int                     // bytes in the largest answer, whole frame
+	card  bool                    // concerns a card: statuses about one can be its answer
 	shape func(Status, int) bool  // status and number of data bytes of a success
 	check func(data []byte) error // what a success must satisfy besides; may be nil
 }
@@ -51,11 +52,11 @@ var (
 	cmdSelfTest   = command{code: CmdSelfTest, op: "self-test", wait: waitStatus, most: 11, shape: success(0)}
 	cmdMaxRF      = command{code: CmdMaxRF, op: "set RF length", wait: waitStatus, most: 11, shape: success(0)}
 	cmdSAMID      = command{code: CmdSAMID, op: "read SAM id", wait: waitStatus, most: 27, shape: success(idSize)}
-	cmdFind       = command{code: CmdFind, op: "find", wait: waitFind, most: 15, shape: found}
-	cmdSelect     = command{code: CmdSelect, op: "select", wait: waitSelect, most: 19, shape: success(8)}
-	cmdText       = command{code: CmdReadText, op: "read text", wait: waitRead, most: 2321, shape: anyData, check: isCard}
-	cmdAddress    = command{code: CmdReadAddress, op: "read address", wait: waitAddress, most: 291, shape: addresses}
-	cmdManagement = command{code: CmdReadManagement, op: "read management block", wait: waitAddress, most: 39, shape: success(managementSize)}
+	cmdFind       = command{code: CmdFind, op: "find", wait: waitFind, most: 15, card: true, shape: found}
+	cmdSelect     = command{code: CmdSelect, op: "select", wait: waitSelect, most: 19, card: true, shape: success(8)}
+	cmdText       = command{code: CmdReadText, op: "read text", wait: waitRead, most: 2321, card: true, shape: anyData, check: isCard}
+	cmdAddress    = command{code: CmdReadAddress, op: "read address", wait: waitAddress, most: 291, card: true, shape: addresses}
+	cmdManagement = command{code: CmdReadManagement, op: "read management block", wait: waitAddress, most: 39, card: true, shape: success(managementSize)}
 	// cmdProbe asks whether anything speaks SAM at all: any frame will do.
 	cmdProbe = command{code: CmdSelfTest, op: "detect baud rate", wait: waitProbe, most: 27}
 )
@@ -79,7 +80,8 @@ func isCard(data []byte) error {
 
 // fits reports whether a frame can be the answer to the command. Successes must
 // have the command's own shape, so that a late answer to an earlier command is
-// not taken for this one's; failures carry a status alone.
+// not taken for this one's; failures carry a status alone, and one about cards
+// does not answer a command about the module.
 func (c command) fits(b Body) bool {
 	if c.shape == nil {
 		return true
@@ -88,11 +90,8 @@ func (c command) fits(b Body) bool {
 	if c.shape(s, len(data)) {
 		return c.check == nil || c.check(data) == nil
 	}
-	switch s.SW3 {
-	case OK, CardFound, NoSuchItem:
-		return false
-	}
-	return len(data) == 0
+	m := s.Meaning()
+	return len(data) == 0 && m.Err != nil && (c.card || !m.Card)
 }
 
 // wireTime is how long n bytes take, 10 bits each (8N1).

@@ -35,6 +35,21 @@ func TestLateReadIsNotNextCard(t *testing.T) {
 	}
 }
 
+// TestLateNoIsNotTheModules: a find that was given up says 80 at last; the
+// self-test that empties the line does not take that for its own answer.
+func TestLateNoIsNotTheModules(t *testing.T) {
+	s := newScript(t,
+		step{want: CmdFind}, // no answer in time
+		step{want: CmdSelfTest, answer: answers(status(NoCard), status(OK))},
+		step{want: CmdFind, answer: answers(foundFrame)},
+	)
+	c := s.client(Options{})
+	if _, err := c.Find(context.Background()); !errors.Is(err, driver.ErrTimeout) {
+		t.Fatalf("Find: %v", err)
+	}
+	mustFind(t, c)
+}
+
 // TestLateReadBeforeCommand: what arrived before a command is sent is no answer
 // to it, whatever its shape.
 func TestLateReadBeforeCommand(t *testing.T) {
