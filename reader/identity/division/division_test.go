@@ -208,6 +208,18 @@ func TestIsDistrict(t *testing.T) {
 	}
 }
 
+// The digit ranges agree with the names of every current unit, save for areas
+// that are called districts under a prefecture or province, and Jiayuguan, a
+// city without districts.
+func TestDistrictsByDigitsAreThoseByName(t *testing.T) {
+	other := map[string]bool{"加格达奇区": true, "松岭区": true, "新林区": true, "呼中区": true, "神农架林区": true, "嘉峪关市": true}
+	for _, u := range currentCounties(t) {
+		if byName := strings.HasSuffix(u.Name, "区"); byName != division.IsDistrict(u.Code) && !other[u.Name] {
+			t.Errorf("%s %s: district by digits %t", u.Code, u.Name, !byName)
+		}
+	}
+}
+
 // BenchmarkDivisionTable prints what the table costs: memory and start-up, as
 // shares of 4 MiB and 20 ms.
 func BenchmarkDivisionTable(b *testing.B) {
