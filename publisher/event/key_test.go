@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -146,7 +147,11 @@ func TestSecretsPrintMasked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := []string{jwk.D, key.key.D.String(), fmt.Sprintf("%x", key.key.D), "测试甲", "11010519491231002X"}
+	raw, err := key.key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := []string{jwk.D, new(big.Int).SetBytes(raw).String(), fmt.Sprintf("%x", raw), "测试甲", "11010519491231002X"}
 	golden := goldens()
 	for _, printed := range []string{
 		string(logged), fmt.Sprintf("%v %+v %#v %s %q %x %d", key, key, key, key, key, key, key),
