@@ -167,10 +167,3 @@ func MatchKey(name string) string {
 		return unicode.ToUpper(r)
 	}, norm.NFKC.String(name))
 }
-
-// Decode is the text of a field as it stands, padding trimmed and known
-// private-use code points mapped. It is personal data.
-func Decode(t card.Text) string {
-	s, _ := decodeText(t, anyRune)
-	return s
-}

@@ -1,7 +1,6 @@
 package division
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,7 +22,7 @@ type entry struct {
 	stale bool // retired before cards of the second generation carried addresses
 }
 
-// index holds entries by name, with the range of each first character.
+// index holds entries by first character, with the range of each.
 type index struct {
 	entries []entry
 	first   map[rune][2]int32
@@ -33,9 +32,11 @@ type index struct {
 // were retired before it yield to current ones.
 const secondGeneration = 2003
 
+// buildIndex indexes the units by their names and others, the old names as the
+// table's last column has them.
 func (t *table) buildIndex(others []string) index {
-	// Names of current units, by province: an old name that another unit bears
-	// today is no name to find its old bearer by.
+	// An old name that another unit of the province bears today is no name to
+	// find its old bearer by.
 	type key struct{ province, name string }
 	borne := make(map[key]bool, len(t.units)/2)
 	for i := range t.units {
@@ -46,50 +47,62 @@ func (t *table) buildIndex(others []string) index {
 	entries := make([]entry, 0, 2*len(t.units))
 	for i := range t.units {
 		u := &t.units[i]
-		e := entry{unit: int32(i), level: levelOf(u), stale: !u.Current && u.Last < secondGeneration}
+		l := levelOf(u)
 		// The undated list gives some codes another unit's name: a county from it
 		// is found only if its name leads to a current one.
-		if u.Zone || heading(u.Name) || e.level == county && u.Uncertain && u.Successor == "" {
+		if u.Zone || heading(u.Name) || l == county && u.Uncertain && u.Successor == "" {
 			continue
 		}
+		stale := !u.Current && u.Last < secondGeneration
 		add := func(name string, short bool) {
-			if name != "" {
-				e.name, e.short = name, short
-				entries = append(entries, e)
-			}
+			entries = append(entries, entry{name: name, unit: int32(i), level: l, short: short, stale: stale})
 		}
-		names := func(name string) {
-			add(name, false)
-			if e.level == province || e.level == prefecture {
-				add(stem(name), true)
-			}
-			if s := autonomous(name); s != "" {
-				add(s+lastRune(name), false)
-				if e.level == prefecture {
-					add(s, true)
-				}
-			}
-		}
-		names(u.Name)
+		spellings(u.Name, l, add)
 		for rest := others[i]; rest != ""; {
 			var other string
 			other, rest, _ = strings.Cut(rest, "|")
 			name, _, _ := strings.Cut(other, " ")
 			if !heading(name) && !borne[key{u.Code[:2], name}] {
-				names(name)
+				spellings(name, l, add)
 			}
 		}
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
-	entries = slices.Clip(entries)
-	x := index{entries: entries, first: make(map[rune][2]int32, 1024)}
-	for i := range entries {
-		r, _ := utf8.DecodeRuneInString(entries[i].name)
-		span, ok := x.first[r]
-		if !ok {
-			span[0] = int32(i)
+	return newIndex(entries)
+}
+
+// spellings are a name in full, its stem, and without nationalities.
+func spellings(name string, l level, add func(name string, short bool)) {
+	add(name, false)
+	if s := stem(name); s != "" && l != county {
+		add(s, true)
+	}
+	if s := autonomous(name); s != "" {
+		add(s+lastRune(name), false)
+		if l == prefecture {
+			add(s, true)
 		}
-		span[1] = int32(i + 1)
+	}
+}
+
+// newIndex puts entries together by their first character.
+func newIndex(entries []entry) index {
+	x := index{entries: make([]entry, len(entries)), first: make(map[rune][2]int32, 1024)}
+	for i := range entries {
+		r := firstRune(entries[i].name)
+		span := x.first[r]
+		span[1]++
+		x.first[r] = span
+	}
+	next := int32(0)
+	for r, span := range x.first {
+		x.first[r] = [2]int32{next, next}
+		next += span[1]
+	}
+	for i := range entries {
+		r := firstRune(entries[i].name)
+		span := x.first[r]
+		x.entries[span[1]] = entries[i]
+		span[1]++
 		x.first[r] = span
 	}
 	return x
@@ -97,8 +110,7 @@ func (t *table) buildIndex(others []string) index {
 
 // at are the entries that could stand at the beginning of a text.
 func (x *index) at(text string) []entry {
-	r, _ := utf8.DecodeRuneInString(text)
-	span := x.first[r]
+	span := x.first[firstRune(text)]
 	return x.entries[span[0]:span[1]]
 }
 
@@ -148,6 +160,11 @@ strip:
 		return ""
 	}
 	return s
+}
+
+func firstRune(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
 }
 
 func lastRune(s string) string {

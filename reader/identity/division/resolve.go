@@ -45,16 +45,15 @@ type trail struct {
 
 // reading is the best of one class of units.
 type reading struct {
-	unit     int32
 	code     string // today's
 	explicit bool   // its prefecture was named
 	many     bool   // units of different codes read equally well
 }
 
-func (r *reading) add(unit int32, code string, explicit bool) {
+func (r *reading) add(code string, explicit bool) {
 	switch {
 	case r.code == "":
-		*r = reading{unit: unit, code: code, explicit: explicit}
+		*r = reading{code: code, explicit: explicit}
 	case r.code != code:
 		r.many = true
 	default:
@@ -74,12 +73,14 @@ type walk struct {
 	part    reading
 }
 
+// step tries every name that can stand at pos.
 func (w *walk) step(pos int, at trail) {
 	text := w.text[pos:]
 	if pos > headLimit || len(text) < 6 {
 		return
 	}
-	for i, entries := 0, w.t.index.at(text); i < len(entries); i++ {
+	entries := w.t.index.at(text)
+	for i := range entries {
 		e := &entries[i]
 		if !strings.HasPrefix(text, e.name) {
 			continue
@@ -151,9 +152,10 @@ func (w *walk) county(end int, e *entry, at trail) {
 	if !u.Current {
 		code = w.t.current(int(e.unit))
 	}
-	class.add(e.unit, code, at.prefecture != "")
+	class.add(code, at.prefecture != "")
 }
 
+// partial takes a reading down to a province or prefecture.
 func (w *walk) partial(end int, e *entry) {
 	if e.short || end < w.partEnd || !endsName(e.name, w.text[end:]) {
 		return
@@ -166,7 +168,7 @@ func (w *walk) partial(end int, e *entry) {
 	if !u.Current && u.Successor == "" {
 		code = u.Code[:2] + "0000"
 	}
-	w.part.add(e.unit, code, false)
+	w.part.add(code, false)
 }
 
 // answer weighs the readings: current units before retired ones, but a name
