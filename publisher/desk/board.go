@@ -101,10 +101,15 @@ func (b *Board) Reader(s reader.State) {
 	p := b.panel(s.Reader)
 	before := p.state.Phase
 	p.state = s
-	if f := misread(s); f != "" && s.Phase != before {
+	switch f := misread(s); {
+	case f != "" && s.Phase != before:
 		b.show(p, f, nil, b.o.Clock.Now())
-	} else if s.Phase == reader.Found {
-		p.result, p.tap = "", nil
+	case s.Phase == reader.Found, s.Phase == reader.Ready && p.doubted:
+		p.clear()
+	case s.Phase == reader.Reading && before != reader.Found && before != reader.Reading:
+		p.doubted = true
+	case s.Phase == reader.Held:
+		p.doubted = false
 	}
 	b.publish(change{readers: []panel{*p}})
 }
@@ -220,7 +225,7 @@ func (b *Board) addTodo(t *tap) {
 
 // show puts a result on a panel and starts its clearing.
 func (b *Board) show(p *panel, f Face, t *tap, since time.Time) {
-	p.result, p.tap, p.at = f, t, since
+	p.result, p.tap, p.at, p.doubted = f, t, since, false
 	if b.closed {
 		return
 	}
@@ -248,7 +253,7 @@ func (b *Board) clearResult(c *clearing, p *panel, since time.Time) {
 	if b.closed || p.result == "" || !p.at.Equal(since) {
 		return
 	}
-	p.result, p.tap = "", nil
+	p.clear()
 	b.publish(change{readers: []panel{*p}})
 }
 

@@ -122,6 +122,31 @@ func TestLiftingDoesNotClearTheNextCardDoes(t *testing.T) {
 	}
 }
 
+// A held card that is read again may be another one by now.
+func TestReadAgainWhileHeld(t *testing.T) {
+	for _, test := range []struct {
+		next reader.Phase
+		want Face
+	}{{reader.Held, FaceAccepted}, {reader.Ready, FaceReady}, {reader.PlaceAgain, FacePlaceAgain}, {reader.Found, FaceFound}} {
+		b, _ := newBoard(t)
+		b.Bus(BusState{Mode: BusConnected})
+		b.Reader(reader.State{Reader: "front", Phase: reader.Reading})
+		b.tapped("a")
+		if got := show(b.now()); got != FaceAccepted {
+			t.Errorf("accepted, not yet held: %s", got)
+		}
+		b.Reader(reader.State{Reader: "front", Phase: reader.Held})
+		b.Reader(reader.State{Reader: "front", Phase: reader.Reading})
+		if st := b.now(); show(st) != FaceReading || st.Readers[0].Tap != nil {
+			t.Errorf("read again: %+v", st.Readers[0])
+		}
+		b.Reader(reader.State{Reader: "front", Phase: test.next})
+		if got := show(b.now()); got != test.want {
+			t.Errorf("then %s: %s, want %s", test.next, got, test.want)
+		}
+	}
+}
+
 // A newer result is not cleared by the older one's timer.
 func TestOldTimerLeavesNewerResult(t *testing.T) {
 	b, clock := newBoard(t)

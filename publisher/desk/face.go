@@ -85,7 +85,12 @@ type panel struct {
 	result Face
 	tap    *tap
 	at     time.Time
+	// A card that was held is read again: it may be another by now. Held once
+	// more, it is not; lifted, the result is no longer about what lies there.
+	doubted bool
 }
+
+func (p *panel) clear() { p.result, p.tap, p.doubted = "", nil, false }
 
 // face is what the panel shows. The queue and the bus speak through it: a full
 // disk is said before the next tap is refused.
@@ -93,13 +98,12 @@ func (p panel) face(q QueueState, b BusState) Face {
 	if f, ok := troubles[p.state.Phase]; ok {
 		return f
 	}
-	switch p.state.Phase {
-	case reader.Found:
-		return FaceFound
-	case reader.Reading:
-		return FaceReading
-	}
+	shown := p.result != "" && !p.doubted
 	switch {
+	case p.state.Phase == reader.Found && !shown:
+		return FaceFound
+	case p.state.Phase == reader.Reading && !shown:
+		return FaceReading
 	case p.result == FaceAccepted && !b.delivers():
 		return FaceKept
 	case p.result != "":

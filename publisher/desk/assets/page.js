@@ -31,6 +31,7 @@ function take(name, news) {
   gone = undefined;
   panels.render(snapshot ? state.readers : news.readers || [], snapshot);
   side(snapshot ? state : news);
+  byId("board").setAttribute("aria-busy", "false");
 }
 
 function side(news) {
@@ -44,6 +45,7 @@ function side(news) {
 // A stream that breaks off is said only when it does not come back at once.
 let gone;
 function lost() {
+  byId("board").setAttribute("aria-busy", "true");
   if (gone === undefined) gone = setTimeout(panels.offline, 1500);
 }
 

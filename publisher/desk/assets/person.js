@@ -33,14 +33,17 @@ export function value(data, field) {
 // raw is the value as a correction gives it: of coded fields the code.
 export const raw = (data, field) => (field.coded ? (at(data, field.path) || {}).code : at(data, field.path)) || "";
 
-// lines shows the fields that have a value.
-export function lines(data, all) {
+// lines shows the fields that have a value; those that a finding doubts are
+// marked.
+export function lines(data, all, findings) {
   const list = h("dl.fields");
+  const doubted = (findings || []).filter((f) => f.severity !== "info").map((f) => f.field);
   for (const field of fields) {
     const text = value(data, field);
     if (!text || !(all || field.brief)) continue;
     const style = field.name ? ".name" : field.number ? ".number" : "";
-    list.append(h("div" + (field.wide ? ".wide" : ""), {}, h("dt", {}, say("field." + field.path)), h("dd" + style, {}, text)));
+    const row = "div" + (field.wide ? ".wide" : field.number ? ".long" : "") + (doubted.includes(field.path) ? ".doubt" : "");
+    list.append(h(row, {}, h("dt", {}, say("field." + field.path)), h("dd" + style, {}, text)));
   }
   return list;
 }

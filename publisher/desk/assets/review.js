@@ -24,9 +24,9 @@ export function message(failure) {
 }
 
 // open shows a modal dialog; its content leaves the page when it closes.
-function open(title, build) {
+function open(title, build, style) {
   const heading = h("h2", { id: "dialog-title" }, title);
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title" });
+  const dialog = h("dialog" + (style || ""), { "aria-labelledby": "dialog-title" });
   const problem = h("p.problem", { role: "alert" });
   const body = h("form.body", { method: "dialog", autocomplete: "off" });
   let timer;
@@ -99,7 +99,7 @@ function compare(d, tap, full) {
   d.body.replaceChildren(
     h("p.lead", {}, lead),
     why.length ? h("ul.why", {}, ...why.map((f) => h("li", {}, say("finding." + f.code)))) : "",
-    h("div.card", {}, portrait(tap), h("div.printed", {}, h("p.kind", {}, kindLine(full)), lines(full, true))),
+    h("div.card", {}, portrait(tap), h("div.printed", {}, h("p.kind", {}, kindLine(full)), lines(full, true, tap.decided ? [] : tap.findings))),
     who || !confirmable ? "" : h("p.note", {}, say("not_signed_in")),
     actions);
 }
@@ -174,7 +174,7 @@ async function prompt(title, lead, label, use) {
     d.body.addEventListener("submit", send);
     d.body.append(h("p.lead", {}, lead), h("div.inputs", {}, h("div.wide", {}, h("label", { for: "in-secret" }, label), input)),
       h("div.actions", {}, h("button.primary", { type: "submit" }, title), button(".quiet", say("close"), () => d.close())));
-  });
+  }, ".small");
   return (await d.done) === "done";
 }
 

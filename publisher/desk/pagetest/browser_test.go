@@ -12,11 +12,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -48,7 +50,8 @@ func startBrowser() {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1024, 768),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "zh-CN"))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "zh-CN"),
+		chromedp.Flag("host-resolver-rules", "MAP rebound.test 127.0.0.1"))
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stop := chromedp.NewContext(allocator)
 	browser.ctx, browser.stop = ctx, func() { stop(); stopAllocator() }
@@ -72,8 +75,16 @@ func newTab(t *testing.T, url string) *tab {
 	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(func() { stop(); cancel() })
 	b := &tab{t, ctx}
-	b.do(chromedp.EmulateViewport(1024, 768), chromedp.Navigate(url))
+	b.do(chromedp.EmulateViewport(1024, 768))
+	b.open(url)
 	return b
+}
+
+// open goes to an address; a page of ours has its stream then.
+func (b *tab) open(url string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(url))
+	b.wait(`!document.querySelector("main[aria-busy=true]")`)
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -157,12 +168,6 @@ func (b *tab) size(width, height int64) {
 	b.do(chromedp.EmulateViewport(width, height))
 }
 
-// reload loads the page anew and waits for its stream.
-func (b *tab) reload() {
-	b.t.Helper()
-	b.do(chromedp.Reload())
-}
-
 // shoot keeps a screenshot under the directory of IDTAP_SCREENSHOTS, if set;
 // without it the screenshot is still taken, and must not be blank.
 func (b *tab) shoot(name string) {
@@ -225,4 +230,36 @@ func shrink(t *testing.T, raw []byte) (small []byte, colours int) {
 		t.Fatal(err)
 	}
 	return buf.Bytes(), len(count)
+}
+
+// space holds the space bar down or lets it go.
+func (b *tab) space(event input.DispatchKeyEventType) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) (any, error) {
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: event, Key: " ", Code: "Space", WindowsVirtualKeyCode: 32})
+		return nil, err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// before runs a script in every page that the tab opens from now on.
+func (b *tab) before(script string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, func(ctx context.Context, t *chromedp.Target) (any, error) {
+		_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+		return nil, err
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// count counts the calls of a method in a variable of the window.
+func (b *tab) count(class, method, variable string) {
+	b.t.Helper()
+	b.before(fmt.Sprintf(`window.%[3]s = 0; { const f = %[1]s.prototype.%[2]s; %[1]s.prototype.%[2]s = function (...a) { window.%[3]s++; return f.apply(this, a); }; }`, class, method, variable))
 }

@@ -249,6 +249,13 @@ func (d *decisions) Todo(context.Context) ([]publisher.Tapped, error) {
 	return todo, nil
 }
 
+// failNext makes the queue refuse the next decision.
+func (d *decisions) failNext() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail = outbox.ErrFull
+}
+
 func (d *decisions) audited() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
