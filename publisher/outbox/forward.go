@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // Next gives the oldest record that waits for delivery, with its body, and
@@ -197,8 +196,8 @@ func (q *Queue) SetForeign(ctx context.Context, f Foreign) error {
 }
 
 // Adopt makes this queue the successor of whoever published the stream's last
-// message of this desk: that epoch counts as known, and if this queue has given
-// no number yet its own begin behind lastSeq. If the stream is further than
+// message of this desk: the note of foreign events goes, and if this queue has
+// given no number yet its own begin behind lastSeq. If the stream is further than
 // this queue in the queue's own epoch (its directory was put back from a copy)
 // a new epoch begins: no number is ever given twice.
 func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
@@ -209,15 +208,9 @@ func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
 					return err
 				}
 			}
-		} else {
-			if _, err := t.exec("INSERT INTO epochs (epoch, next_seq, begun_at, own) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
-				epoch, int64(lastSeq+1), t.now.UnixMilli()); err != nil {
-				return err
-			}
-			if _, err := t.exec(`UPDATE epochs SET next_seq = ? WHERE epoch = ? AND next_seq < ?1
-				AND NOT EXISTS (SELECT 1 FROM journal WHERE epoch = ?2)`, int64(lastSeq+1), t.tip.epoch); err != nil {
-				return err
-			}
+		} else if _, err := t.exec(`UPDATE epochs SET next_seq = ?1 WHERE epoch = ?2 AND next_seq < ?1
+			AND NOT EXISTS (SELECT 1 FROM journal WHERE epoch = ?2)`, int64(lastSeq+1), t.tip.epoch); err != nil {
+			return err
 		}
 		if _, err := t.exec("DELETE FROM meta WHERE name = ?", metaForeign); err != nil {
 			return err
@@ -228,19 +221,3 @@ func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
 		return err
 	})
 }
-
-// CanAdopt reports whether epoch may be taken without being asked: it is known,
-// or this queue has never accepted anything and so cannot be a clone's original.
-func (q *Queue) CanAdopt(ctx context.Context, epoch string) (bool, error) {
-	known, err := q.Knows(ctx, epoch)
-	if known || err != nil {
-		return known, err
-	}
-	list, err := q.List(ctx, ListFilter{Limit: 1})
-	return len(list) == 0, err
-}
-
-// states in which a record's body may still be needed.
-var unsettled = []State{Waiting, Dead}
-
-func (e *entry) undelivered() bool { return slices.Contains(unsettled, e.state) }

@@ -261,7 +261,7 @@ func (q *Queue) load(ctx context.Context, checked bool) error {
 // begin makes the epoch of a new queue and notes the key in use.
 func (q *Queue) begin(ctx context.Context) error {
 	var n int
-	if err := q.conn.QueryRowContext(ctx, "SELECT count(*) FROM epochs WHERE own").Scan(&n); err != nil {
+	if err := q.conn.QueryRowContext(ctx, "SELECT count(*) FROM epochs").Scan(&n); err != nil {
 		return err
 	}
 	if n == 0 {
@@ -286,7 +286,7 @@ func newEpoch(ctx context.Context, conn *sql.Conn, next uint64, now time.Time) e
 	if err != nil {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, "INSERT INTO epochs (epoch, next_seq, begun_at, own) VALUES (?, ?, ?, 1)", id.String(), int64(next), now.UnixMilli())
+	_, err = conn.ExecContext(ctx, "INSERT INTO epochs (epoch, next_seq, begun_at) VALUES (?, ?, ?)", id.String(), int64(next), now.UnixMilli())
 	return err
 }
 

@@ -175,7 +175,7 @@ type salvaged struct {
 
 // carried are the tables that are copied as they are, with their columns.
 var carried = []struct{ name, columns string }{
-	{"epochs", "n, epoch, next_seq, begun_at, own"},
+	{"epochs", "n, epoch, next_seq, begun_at"},
 	{"gaps", "epoch, first, last, records, found_at, file"},
 	{"chains", "filter, stream_created, last_sequence"},
 	{"repeats", "id, epoch, seq, at, sealed"},
@@ -325,7 +325,7 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 			}
 		}
 		prev = e.hash
-		if _, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO epochs (epoch, next_seq, begun_at, own) VALUES (?, 1, ?, 1)", e.epoch, e.acceptedAt); err != nil {
+		if _, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO epochs (epoch, next_seq, begun_at) VALUES (?, 1, ?)", e.epoch, e.acceptedAt); err != nil {
 			return err
 		}
 	}

@@ -60,8 +60,7 @@ CREATE TABLE epochs (
 	n        INTEGER PRIMARY KEY,
 	epoch    TEXT NOT NULL UNIQUE,
 	next_seq INTEGER NOT NULL,
-	begun_at INTEGER NOT NULL,
-	own      INTEGER NOT NULL
+	begun_at INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE gaps (
 	epoch    TEXT NOT NULL,

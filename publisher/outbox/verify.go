@@ -132,8 +132,10 @@ func walk(ctx context.Context, db querier, keys *keyring, from int64, r *VerifyR
 				r.Opened++
 			}
 		}
-		if (e.body == nil) == (e.undelivered() || e.state == Delivered) && e.state != Discarded {
-			r.add(e.row, e.id, "%s, but its body is %s", e.state, map[bool]string{true: "missing", false: "still there"}[e.body == nil])
+		if gone := e.state == Erased || e.state == Discarded; gone && e.body != nil {
+			r.add(e.row, e.id, "%s, but its body is still there", e.state)
+		} else if !gone && e.body == nil {
+			r.add(e.row, e.id, "%s, but its body is missing", e.state)
 		}
 		end.row, end.hash = e.row, e.hash
 		return nil

@@ -142,22 +142,23 @@ func (v *View) List(ctx context.Context, f ListFilter) ([]Listed, error) {
 	return list, err
 }
 
-// Get gives one record, with its body while that is kept.
+// Get gives one record, with its body while that is kept. One whose seal is
+// broken comes without a body and with ErrDamaged.
 func (v *View) Get(ctx context.Context, id string) (Record, error) {
 	list, err := v.records(ctx, "WHERE id = ?", id)
-	if err != nil {
+	if err != nil && (len(list) == 0 || !errors.Is(err, ErrDamaged)) {
 		return Record{}, err
 	}
 	if len(list) == 0 {
 		return Record{}, fmt.Errorf("%w: %s", ErrNotFound, id)
 	}
-	return list[0], nil
+	return list[0], err
 }
 
 // Recent gives the newest records accepted at or after since, oldest first,
 // further subjects of one event left out.
 func (v *View) Recent(ctx context.Context, since time.Time, limit int) ([]Record, error) {
-	return v.records(ctx, `WHERE row IN (SELECT row FROM journal WHERE accepted_at >= ? AND place <> 1 AND state <> 'discarded'
+	return v.list(ctx, `WHERE row IN (SELECT row FROM journal WHERE accepted_at >= ? AND place <> 1 AND state <> 'discarded'
 		ORDER BY row DESC LIMIT ?) ORDER BY row`, since.UnixMilli(), limit)
 }
 
@@ -167,27 +168,40 @@ func (v *View) FollowUps(ctx context.Context, id string) ([]Record, error) {
 	if id == "" {
 		return nil, nil
 	}
-	return v.records(ctx, "WHERE refers = ? AND refers <> '' AND place <> 1 AND state <> 'discarded' ORDER BY row", id)
+	return v.list(ctx, "WHERE refers = ? AND refers <> '' AND place <> 1 AND state <> 'discarded' ORDER BY row", id)
 }
 
-// records opens what a query finds. A body that does not open is damage.
+// list is records, for callers that can do without the bodies that are damaged.
+func (v *View) list(ctx context.Context, where string, args ...any) ([]Record, error) {
+	list, err := v.records(ctx, where, args...)
+	if errors.Is(err, ErrDamaged) && !broken(err) {
+		err = nil
+	}
+	return list, err
+}
+
+// records opens what a query finds. A body that does not open is left out and
+// makes the error ErrDamaged.
 func (v *View) records(ctx context.Context, where string, args ...any) ([]Record, error) {
 	var list []Record
+	var hurt error
 	err := v.read(ctx, func(db *sql.DB) error {
-		list = nil
+		list, hurt = nil, nil
 		return each(ctx, db, func(e *entry) error {
-			if v.keys == nil {
-				list = append(list, e.record(nil))
-				return nil
-			}
-			body, err := e.open(v.keys)
-			if err != nil {
-				return err
+			var body []byte
+			if v.keys != nil {
+				var err error
+				if body, err = e.open(v.keys); err != nil {
+					hurt = err
+				}
 			}
 			list = append(list, e.record(body))
 			return nil
 		}, where, args...)
 	})
+	if err == nil {
+		err = hurt
+	}
 	return list, err
 }
 
@@ -365,15 +379,6 @@ func (v *View) Chain(ctx context.Context, filter string) (ChainState, bool, erro
 	return c, err == nil, err
 }
 
-// Knows reports whether an epoch is or was this queue's, or was adopted.
-func (v *View) Knows(ctx context.Context, epoch string) (bool, error) {
-	var n int
-	err := v.read(ctx, func(db *sql.DB) error {
-		return db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM epochs WHERE epoch = ?1) + (SELECT count(*) FROM (SELECT 1 FROM journal WHERE epoch = ?1 LIMIT 1))", epoch).Scan(&n)
-	})
-	return n > 0, err
-}
-
 // Gap is what damage took: records of these sequence numbers, or, where they
 // cannot be told, as many records of unknown ones (Epoch empty). If they had
 // been delivered only the journal lost them.
@@ -487,7 +492,7 @@ func foreign(ctx context.Context, db querier) (*Foreign, error) {
 
 // currentEpoch gives the epoch that new records get and their next number.
 func currentEpoch(ctx context.Context, db querier) (epoch string, next uint64, err error) {
-	if err := db.QueryRowContext(ctx, "SELECT epoch, next_seq FROM epochs WHERE own ORDER BY n DESC LIMIT 1").Scan(&epoch, &next); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT epoch, next_seq FROM epochs ORDER BY n DESC LIMIT 1").Scan(&epoch, &next); err != nil {
 		return "", 0, err
 	}
 	// Only an event in the place of a discarded one is out of order.
