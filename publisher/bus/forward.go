@@ -46,9 +46,12 @@ const (
 )
 
 // Back-off between attempts: doubled from first to last, with a quarter of
-// jitter. A change of the connection cuts a wait short.
+// jitter. A change of the connection cuts a wait short and begins anew. What
+// passes by itself is looked at more often than what waits for a person.
 const (
 	backoffFirst   = 100 * time.Millisecond
+	backoffChain   = 500 * time.Millisecond
+	backoffPassing = 5 * time.Second
 	backoffLast    = 15 * time.Second
 	preflightEvery = time.Hour
 	stuckAfter     = 3 // unanswered publishes before the embedded server is started anew
@@ -234,14 +237,22 @@ func (f *forwarder) state(err error) {
 // wait backs off. The first collision with the chain is resolved at once.
 func (f *forwarder) wait(ctx context.Context, err error) {
 	f.attempts++
-	d := min(backoffFirst<<min(f.attempts-1, 10), backoffLast)
-	if codeOf(err) == chainInterrupted && f.attempts == 1 {
-		return
+	last := backoffLast
+	switch codeOf(err) {
+	case chainInterrupted:
+		if f.attempts == 1 {
+			return
+		}
+		last = backoffChain
+	case Unreachable, NoAnswer, StreamDown, NoStream, EmbeddedFailed, QueueFailed:
+		last = backoffPassing
 	}
+	d := min(backoffFirst<<min(f.attempts-1, 10), last)
 	d += rand.N(d/4 + 1)
 	select {
 	case <-ctx.Done():
 	case <-f.wake:
+		f.attempts = 1
 	case <-f.clock.After(d):
 	}
 }

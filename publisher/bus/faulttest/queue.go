@@ -25,6 +25,7 @@ type Queue struct {
 	adopted string
 	foreign *outbox.Foreign
 	next    uint64
+	first   int // records before it are settled
 	changed chan struct{}
 	err     error
 	fail    error
@@ -89,6 +90,7 @@ func (q *Queue) Requeue(row int64) {
 	defer q.mu.Unlock()
 	q.records[row-1].Requeued++
 	delete(q.acks, row)
+	q.first = 0
 	q.tell()
 }
 
@@ -120,7 +122,8 @@ func (q *Queue) Next(ctx context.Context) (outbox.Record, error) {
 			defer q.mu.Unlock()
 			return outbox.Record{}, q.fail
 		}
-		for _, r := range q.records {
+		for ; q.first < len(q.records); q.first++ {
+			r := q.records[q.first]
 			_, acked := q.acks[r.Row]
 			_, dead := q.dead[r.Row]
 			if !acked && !dead {
