@@ -1,7 +1,7 @@
 package identity
 
 import (
-	"strconv"
+	"fmt"
 	"unicode/utf8"
 
 	"idtap/reader/card"
@@ -48,7 +48,7 @@ func Check(doc card.Document, o Options) Checked {
 		return c.Checked
 	}
 	if doc.Kind == card.Unknown {
-		c.add(CodeKindUnknown, fieldKind, "mark U+"+hexUnit(doc.Mark))
+		c.add(CodeKindUnknown, fieldKind, fmt.Sprintf("mark U+%04X", doc.Mark))
 		return c.Checked
 	}
 	if !c.clockPlausible {
@@ -285,9 +285,4 @@ var sexNames = map[string]string{"1": "male", "2": "female"}
 
 func anyRune(rune) bool { return true }
 
-func lengthDetail(n int) string { return strconv.Itoa(n) + " characters" }
-
-func hexUnit(u uint16) string {
-	const hex = "0123456789ABCDEF"
-	return string([]byte{hex[u>>12], hex[u>>8&15], hex[u>>4&15], hex[u&15]})
-}
+func lengthDetail(n int) string { return fmt.Sprintf("%d characters", n) }

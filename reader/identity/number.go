@@ -105,7 +105,8 @@ func (n *Number) parse(s string, changed bool, today Date) {
 	}
 }
 
-// parse18 dispatches on the prefix: validation.md section 1.4.
+// parse18 dispatches on the prefix; on a chip the type mark decides and a
+// disagreement is a finding.
 func (n *Number) parse18(today Date) {
 	s := n.Normalized
 	n.dummy(s)

@@ -93,37 +93,46 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Every retired unit of the dated lists, written as it was, answers its
-// successor, itself, or nothing; never a third unit.
+// Every retired unit, written as it was, answers its successor, itself, a unit
+// of the same name today, or nothing; never a third unit. Of those in the dated
+// lists nine in ten are found.
 func TestRetiredNamesNeverMislead(t *testing.T) {
 	names := map[string]string{}
+	became := map[[2]string]bool{} // name and what a bearer of it is today
 	for _, r := range rows(t) {
 		names[r[0]] = r[1]
+		for _, other := range append([]string{r[1]}, strings.Split(r[5], "|")...) {
+			name, _, _ := strings.Cut(other, " ")
+			became[[2]string{name, r[0]}] = true
+			became[[2]string{name, r[4]}] = true
+		}
 	}
 	n, answered := 0, 0
 	for _, r := range rows(t) {
-		code, flags, successor := r[0], r[3], r[4]
-		if strings.ContainsAny(flags, "cz") || r[2] == "" || strings.HasSuffix(code, "00") || r[1] == "市辖区" || code[:2] > "65" {
+		code, name, flags := r[0], r[1], r[3]
+		if strings.ContainsAny(flags, "cz") || strings.HasSuffix(code, "00") || name == "市辖区" || code[:2] > "65" {
 			continue
 		}
 		written := names[code[:2]+"0000"]
 		if p := names[code[:4]+"00"]; !division.Municipality(code) && code[2:4] != "90" {
 			written += p
 		}
-		got := division.Resolve(written + r[1] + "某乡")
-		n++
+		got := division.Resolve(written + name + "某乡")
+		dated := r[2] != ""
+		if dated {
+			n++
+		}
 		if !got.County {
 			continue
 		}
-		answered++
-		if got.Code != successor && got.Code != code {
-			current, _ := division.Lookup(got.Code)
-			if current.Name != r[1] {
-				t.Errorf("%s%s (%s) resolves to %s, want %s", written, r[1], code, got.Code, successor)
-			}
+		if dated {
+			answered++
+		}
+		if !became[[2]string{name, got.Code}] && got.Code != "620201" { // Jiayuguan had districts on paper
+			t.Errorf("%s%s (%s) resolves to %s", written, name, code, got.Code)
 		}
 	}
-	t.Logf("%d retired units, %d answered", n, answered)
+	t.Logf("%d retired units of the dated lists, %d answered", n, answered)
 	if answered < n*9/10 {
 		t.Errorf("only %d of %d retired units are found", answered, n)
 	}
