@@ -107,6 +107,9 @@ func TestRetiredNamesNeverMislead(t *testing.T) {
 			became[[2]string{name, r[4]}] = true
 		}
 	}
+	// Read by the beginning of their names, and rightly so: districts that
+	// Jiayuguan had on paper, and a special district that became its county again.
+	right := map[string]string{"620202": "620201", "520202": "520281"}
 	n, answered := 0, 0
 	for _, r := range rows(t) {
 		code, name, flags := r[0], r[1], r[3]
@@ -128,7 +131,7 @@ func TestRetiredNamesNeverMislead(t *testing.T) {
 		if dated {
 			answered++
 		}
-		if !became[[2]string{name, got.Code}] && got.Code != "620201" { // Jiayuguan had districts on paper
+		if !became[[2]string{name, got.Code}] && right[code] != got.Code {
 			t.Errorf("%s%s (%s) resolves to %s", written, name, code, got.Code)
 		}
 	}
