@@ -153,10 +153,11 @@ func ask[T any](ctx context.Context, r *Reader, call func(driver.Device, context
 		value T
 		heard uint64
 	}
-	a, err := do(ctx, r.clock, r.dev, func(ctx context.Context) (answer, error) {
-		value, err := call(r.dev.dev, ctx)
+	o := r.dev
+	a, err := do(ctx, r.clock, o, func(ctx context.Context) (answer, error) {
+		value, err := call(o.dev, ctx)
 		a := answer{value: value}
-		if l, ok := r.dev.dev.(lineErrors); ok {
+		if l, ok := o.dev.(lineErrors); ok {
 			a.heard = l.LineErrors()
 		}
 		return a, err
@@ -176,7 +177,9 @@ func ask[T any](ctx context.Context, r *Reader, call func(driver.Device, context
 	if !damaged(err) {
 		r.silent = 0
 	} else {
-		bad = max(bad, 1)
+		if errors.Is(err, driver.ErrProtocol) { // silence alone says nothing against the line
+			bad = max(bad, 1)
+		}
 		if r.silent++; r.silent == 1 {
 			r.silentSince = now
 		}

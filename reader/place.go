@@ -52,6 +52,12 @@ func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) 
 			r.last, r.prompt = nil, time.Time{}
 			r.tell(NotID, err, 0)
 			return r.awaitLift(ctx, 0)
+		case errors.Is(err, errSwapped):
+			if another {
+				r.prompt = r.clock.Now().Add(promptTime)
+				r.tell(PlaceAgain, err, 0)
+			}
+			return true, nil
 		case !another:
 			return r.hold(ctx)
 		case reads == 1 && !again && r.clock.Now().Before(r.prompt): // placed again, and not one read
@@ -91,8 +97,8 @@ func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) 
 		r.twins.clear()
 		r.prompt = time.Time{}
 		if r.last != nil && r.last.sameCard(checked) {
-			// It was handed on with a damaged field before anything spoke
-			// against its line. One card placed is one tap all the same.
+			// One of the two was damaged before anything spoke against the
+			// line. One card placed is one tap all the same.
 			r.counts.Disagreed++
 			r.line.failed(now)
 			return r.hold(ctx)
@@ -120,16 +126,23 @@ func (r *Reader) mustVerify(c identity.Checked, now time.Time) bool {
 	case VerifyAlways:
 		return true
 	}
-	return c.Suspect() || c.Worst() == identity.Error || r.line.suspect(now) || len(r.twins) > 0 || r.last != nil
+	return c.Suspect() || c.Worst() == identity.Error || r.line.suspect(now) || len(r.twins) > 0
 }
+
+// errSwapped says that no card was there for a moment while one was being read:
+// what lies there now may be another.
+var errSwapped = errors.New("the card was lifted while it was read")
 
 // readWhole makes one whole read. fresh tells that the card was just found;
 // otherwise the first try is a bare second read, which needs no other find.
-// After failures the card is found anew where the module lets it. An error that
-// is not lost is final for this card: it is foreign (a driver says so only once
-// the module has said it several times), left, refuses a second read, or fails
-// every time.
+// After failures the card is found anew where the module lets it; where it does
+// not, a read that was damaged on the line is repeated bare.
+//
+// An error that is not lost is final for this card: it is foreign (a driver says
+// so only once the module has said it several times), left, refuses a second
+// read, was swapped, or fails every time.
 func (r *Reader) readWhole(ctx context.Context, fresh bool) (driver.RawCard, error) {
+	absent := false
 	for failures := 1; ; failures++ {
 		raw, err := ask(ctx, r, driver.Device.Read)
 		if err == nil || lost(err) || errors.Is(err, driver.ErrNotID) || failures == maxFailures {
@@ -142,25 +155,17 @@ func (r *Reader) readWhole(ctx context.Context, fresh bool) (driver.RawCard, err
 			fresh = false
 			continue
 		}
-		fresh, err = r.findAgain(ctx, err)
-		if err != nil {
+		found, findErr := r.look(ctx)
+		switch {
+		case lost(findErr):
+			return raw, findErr
+		case found && absent:
+			return raw, errSwapped
+		case !found && findErr == nil && !damaged(err):
 			return raw, err
 		}
+		fresh, absent = found, absent || !found && findErr == nil
 	}
-}
-
-// findAgain finds a card anew after a read failed with cause. Where the find
-// is empty, a read that was damaged on the line may still be repeated bare; one
-// that the module refused may not, and the cause is the answer.
-func (r *Reader) findAgain(ctx context.Context, cause error) (found bool, err error) {
-	found, err = r.look(ctx)
-	switch {
-	case lost(err):
-		return false, err
-	case found || err != nil || damaged(cause):
-		return found, nil
-	}
-	return false, cause
 }
 
 // look finds a card where one lay: an empty find is repeated.

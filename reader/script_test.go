@@ -68,29 +68,21 @@ type scripted struct {
 	stop  context.CancelFunc
 	end   chan struct{} // closed after the run, frees hung calls
 	steps []step
-	at    int
-	bad   uint64
+
+	mu  sync.Mutex
+	at  int
+	bad uint64
 }
 
 func (d *scripted) next(ctx context.Context, call string) step {
-	if d.at == len(d.steps) {
-		d.stop()
+	s := d.take(call)
+	switch {
+	case s.hang:
+		<-d.end
+	case s.call == "":
 		<-ctx.Done()
 		return step{err: ctx.Err()}
-	}
-	s := d.steps[d.at]
-	if s.call != call {
-		d.t.Errorf("step %d: got %s, the script has %s", d.at, call, s.call)
-		d.at = len(d.steps)
-		d.stop()
-		return step{err: context.Canceled}
-	}
-	d.at++
-	d.bad += s.bad
-	if s.hang {
-		<-d.end
-	}
-	if s.after > 0 {
+	case s.after > 0:
 		select {
 		case <-time.After(s.after):
 		case <-ctx.Done():
@@ -98,6 +90,33 @@ func (d *scripted) next(ctx context.Context, call string) step {
 		}
 	}
 	return s
+}
+
+// take is the next step, or a step without a call where the script ends.
+func (d *scripted) take(call string) step {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.at == len(d.steps) {
+		d.stop()
+		return step{}
+	}
+	s := d.steps[d.at]
+	if s.call != call {
+		d.t.Errorf("step %d: got %s, the script has %s", d.at, call, s.call)
+		d.at = len(d.steps)
+		d.stop()
+		return step{}
+	}
+	d.at++
+	d.bad += s.bad
+	return s
+}
+
+// used is how many steps were taken.
+func (d *scripted) used() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at
 }
 
 func (d *scripted) Identify(ctx context.Context) (driver.Identity, error) {
@@ -120,10 +139,16 @@ func (d *scripted) Present(ctx context.Context) (bool, error) {
 	return s.yes, s.err
 }
 
-func (d *scripted) LineErrors() uint64 { return d.bad }
+func (d *scripted) LineErrors() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.bad
+}
 
 // Close is in a script only where it is followed by another open.
 func (d *scripted) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.at < len(d.steps) && d.steps[d.at].call == "close" {
 		d.at++
 		d.bad = 0
@@ -216,8 +241,8 @@ func play(t *testing.T, o Options, steps []step) *record {
 		}
 		New(o).Run(ctx)
 		close(d.end)
-		if d.at != len(steps) {
-			t.Errorf("the script has %d steps, %d were used; next is %s", len(steps), d.at, steps[d.at].call)
+		if n := d.used(); n != len(steps) {
+			t.Errorf("the script has %d steps, %d were used; next is %s", len(steps), n, steps[n].call)
 		}
 	})
 	return sink
