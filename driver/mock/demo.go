@@ -28,8 +28,8 @@ func specimens() []Card {
 		// expired
 		{Kind: Resident, Name: "样本戊辰", Sex: "2", Ethnic: "05", Birth: "20050708", Number: citizen("65312520050708900"),
 			Address: "新疆维吾尔自治区喀什地区莎车县样本镇测试村2组6号", Authority: "莎车县公安局", ValidFrom: "20180420", ValidTo: "20230420"},
-		{Kind: ForeignPR2017, Name: "样本己巳", NameEn: "SPECIMEN FOXTROT, GOLF HOTEL", Sex: "2", Birth: "19900101",
-			Number: old15("KAZ11009001012"), Nationality: "KAZ", ValidFrom: "20190520", ValidTo: "20290520", Version: "01", AuthorityCode: "1100"},
+		{Kind: ForeignPR2017, Name: "样本己巳", NameEn: "SPECIMEN FOXTROT, GOLF HOTEL", Sex: "2", Birth: "19901231",
+			Number: "KAZ110090123105", Nationality: "KAZ", ValidFrom: "20190520", ValidTo: "20290520", Version: "01", AuthorityCode: "1100"},
 		// something that is no ID card
 		{Kind: Resident, Refuse: 0x40},
 		// a child

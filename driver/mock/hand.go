@@ -2,39 +2,41 @@ package mock
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/jonboulle/clockwork"
 )
 
-// Hand places cards on a module as a visitor does: lays one down, waits until it
-// was read, lifts it.
+// Hand places cards on a module as a visitor does: lays one down, waits until the
+// host is done with it, lifts it.
 type Hand struct {
 	Module *Module
-	// Dwell is how long a card lies there after its last read, so that a host may
-	// read it again. Default 600 ms.
+	// Dwell is how much longer a card stays once the host is done with it, without
+	// being read again.
 	Dwell time.Duration
-	// Patience is how long a card lies there unread once the host looked for it,
-	// before it is lifted and placed again. Default 8 s.
+	// Patience is how long a card lies there once the host looked for it, unread
+	// or with nothing more being heard of the host, before it is lifted. Default
+	// 8 s.
 	Patience time.Duration
 }
 
-// tries is how often a card is placed that is not read.
-const tries = 3
+const (
+	// tries is how often a card is placed that is not read.
+	tries = 3
+	// settled is how many looks after the last read mean that the host only waits
+	// for the card to be lifted. A read itself ends with one.
+	settled = 4
+	// noticing bounds the wait for the host to notice that the card is gone.
+	noticing = 2 * time.Second
+)
 
-// noticing bounds the wait for the host to notice that the card is gone.
-const noticing = 2 * time.Second
-
-// Tap places a card, waits until its text was read and lifts it; it returns once
-// the host met the empty reader twice, or had 2 s to. A card that is not read is
-// placed three times; read reports whether it was. Without a host Tap waits until
-// the context ends, whose error it returns.
+// Tap places a card, waits until its text was read and the host looked four times
+// without reading again, and lifts it; it returns once the host met the empty
+// reader twice, or had 2 s to. A card that is not read is placed three times; read
+// reports whether it was. Without a host Tap waits until the context ends, whose
+// error it returns.
 func (h Hand) Tap(ctx context.Context, c Card) (read bool, err error) {
-	dwell, patience := h.Dwell, h.Patience
-	if dwell == 0 {
-		dwell = 600 * time.Millisecond
-	}
+	patience := h.Patience
 	if patience == 0 {
 		patience = 8 * time.Second
 	}
@@ -44,14 +46,23 @@ func (h Hand) Tap(ctx context.Context, c Card) (read bool, err error) {
 		if err := h.Module.Await(ctx, func(s State) bool { return s.Tried > 0 || !s.Present }); err != nil {
 			return false, err
 		}
-		if _, err := h.within(ctx, patience, func(s State) bool { return s.Reads > 0 || !s.Present }); err != nil {
+		if err := h.within(ctx, patience, func(s State) bool { return s.Reads > 0 || !s.Present }); err != nil {
 			return false, err
 		}
-		if read, err = h.rest(ctx, dwell); err != nil {
-			return read, err
+		reads := h.Module.State().Reads
+		for before := 0; reads != before; {
+			before = reads
+			if err := h.within(ctx, patience, func(s State) bool { return s.Polls >= settled || !s.Present }); err != nil {
+				return true, err
+			}
+			if err := h.within(ctx, h.Dwell, func(s State) bool { return s.Reads != before }); err != nil {
+				return true, err
+			}
+			reads = h.Module.State().Reads
 		}
+		read = reads > 0
 		h.Module.Lift()
-		if _, err := h.within(ctx, noticing, func(s State) bool { return s.Missed >= 2 }); err != nil {
+		if err := h.within(ctx, noticing, func(s State) bool { return s.Missed >= 2 }); err != nil {
 			return read, err
 		}
 		if read {
@@ -61,38 +72,13 @@ func (h Hand) Tap(ctx context.Context, c Card) (read bool, err error) {
 	return false, nil
 }
 
-// rest waits until the card has lain for dwell after its last read.
-func (h Hand) rest(ctx context.Context, dwell time.Duration) (read bool, err error) {
-	for {
-		s := h.Module.State()
-		if s.Reads == 0 {
-			return read, nil
-		}
-		read = true
-		left := dwell - h.Module.clock.Since(s.LastRead)
-		if left <= 0 {
-			return true, nil
-		}
-		if _, err := h.within(ctx, left, func(now State) bool { return now.Reads != s.Reads }); err != nil {
-			return true, err
-		}
-	}
-}
-
 // within waits for a state, but no longer than d. Only the context's end is an
 // error.
-func (h Hand) within(ctx context.Context, d time.Duration, ok func(State) bool) (bool, error) {
+func (h Hand) within(ctx context.Context, d time.Duration, ok func(State) bool) error {
 	limited, cancel := clockwork.WithTimeout(ctx, h.Module.clock, d)
 	defer cancel()
-	err := h.Module.Await(limited, ok)
-	switch {
-	case err == nil:
-		return true, nil
-	case ctx.Err() != nil:
-		return false, ctx.Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		return false, nil
-	default:
-		return false, err
+	if err := h.Module.Await(limited, ok); err != nil && ctx.Err() != nil {
+		return ctx.Err()
 	}
+	return nil
 }

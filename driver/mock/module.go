@@ -55,12 +55,12 @@ type Module struct {
 
 // State is what a person beside the reader could know.
 type State struct {
-	Present  bool      // a card lies there
-	Reads    int       // whole 30 01 answers that left since it was placed
-	Tried    int       // finds answered since it was placed
-	LastRead time.Time // when the last such answer left
-	Missed   int       // card commands since the last lifting that met no card
-	Commands int       // requests heard since the Module was made
+	Present  bool // a card lies there
+	Reads    int  // whole 30 01 answers that left since it was placed
+	Tried    int  // finds answered since it was placed
+	Polls    int  // finds and 30 03 heard since the last read was heard: the host waits for the lifting
+	Missed   int  // card commands since the last lifting that met no card
+	Commands int  // requests heard since the Module was made
 }
 
 // NewModule makes a module that is plugged in and without a card.
@@ -105,8 +105,7 @@ func (m *Module) Lift() {
 func (m *Module) lift() {
 	m.slot, m.done, m.tries = nil, false, 0
 	m.forget()
-	m.state.Present, m.state.Reads, m.state.Tried, m.state.Missed = false, 0, 0, 0
-	m.state.LastRead = time.Time{}
+	m.state.Present, m.state.Reads, m.state.Polls, m.state.Tried, m.state.Missed = false, 0, 0, 0, 0
 }
 
 // forget ends the session with the card.
@@ -250,6 +249,12 @@ func (m *Module) hear(j job, now time.Time) (job, bool) {
 	m.state.Commands++
 	j.placing = m.placing
 	j.delay = m.timing.of(j.code())
+	switch j.code() {
+	case sam.CmdFind, sam.CmdReadAddress:
+		m.state.Polls++
+	case sam.CmdReadText, readAll:
+		m.state.Polls = 0
+	}
 	if j.code() == sam.CmdFind && m.slot == nil {
 		j.delay = m.timing.Miss
 	}
@@ -289,7 +294,6 @@ func (m *Module) left(placing int) {
 	defer m.mu.Unlock()
 	if m.slot != nil && m.placing == placing {
 		m.state.Reads++
-		m.state.LastRead = m.clock.Now()
 		m.change()
 	}
 }
