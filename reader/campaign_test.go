@@ -321,7 +321,7 @@ func TestNoise(t *testing.T) {
 						t.Fatal(err)
 					}
 					var sum tally
-					for seed := range uint64(scaled(1, 50)) {
+					for seed := range uint64(scaled(1, 20)) {
 						f := faults(t, strings.TrimPrefix(fmt.Sprintf("%s,seed=%d", noise.faults, seed+1), ","))
 						sum.add(campaign(t, 200, seed+1, noise.text, mock.Options{Timing: quick, Quirks: q, Faults: f}, Options{Verify: verify}))
 					}

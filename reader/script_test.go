@@ -252,9 +252,7 @@ func play(t *testing.T, o Options, steps []step) *record {
 func clean(n int) []driver.RawCard {
 	var out []driver.RawCard
 	for _, c := range mock.Generate(7, 20*n) {
-		raw := c.Raw()
-		o := identity.Options{Now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
-		if checked := identity.Check(card.Parse(raw), o); len(out) < n && !checked.Suspect() && checked.Worst() != identity.Error {
+		if raw := c.Raw(); len(out) < n && plausible(raw) {
 			out = append(out, raw)
 		}
 	}
@@ -262,6 +260,11 @@ func clean(n int) []driver.RawCard {
 		panic(fmt.Sprintf("only %d clean cards", len(out)))
 	}
 	return out
+}
+
+func plausible(raw driver.RawCard) bool {
+	c := identity.Check(card.Parse(raw), identity.Options{Now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)})
+	return !c.Suspect() && c.Worst() != identity.Error
 }
 
 // damage flips two bits of one column in a name: the frame's XOR still fits and
