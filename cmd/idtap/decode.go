@@ -95,6 +95,9 @@ const sniffed = 4 << 10
 
 func (d *decoder) run(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReaderSize(in, lineLimit)
+	if bom, _ := r.Peek(3); string(bom) == "\ufeff" {
+		r.Discard(3)
+	}
 	head, err := r.Peek(sniffed)
 	if err != nil && err != io.EOF {
 		return err

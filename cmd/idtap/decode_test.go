@@ -67,7 +67,7 @@ func forms(t *testing.T, cards []driver.RawCard) map[string][]byte {
 	var block, stream, noisy, blockHex, frameHex bytes.Buffer
 	trace := mock.Trace{Header: mock.TraceHeader{Model: "simulated"}}
 	at := time.Duration(0)
-	blockHex.WriteString("# text blocks\n\n")
+	blockHex.WriteString("\ufeff# text blocks\n\n")
 	noisy.WriteString("\xAA\xAA\xAAjunk")
 	for _, c := range cards {
 		block.Write(c.Text[:])

@@ -3,7 +3,10 @@
 // it is current and what it became. It resolves the address on a card to one.
 //
 // The table is generated (see generate) and checked in as divisions.tsv; its
-// inputs are pinned in sources.lock. Codes are never reused by the ministry, but
+// inputs are pinned in sources.lock. A row has the code, the newest name, the
+// years of the dated lists that have it, flags (c current, z a zone of the
+// statistics lists, u known from the undated list only), the successor of a
+// retired unit, and older names with their years. Codes are never reused by the ministry, but
 // the statistics lists have done so, hence several names per code. The table
 // informs: no document is refused because of it.
 package division
