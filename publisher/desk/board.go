@@ -120,6 +120,12 @@ func (b *Board) Tapped(t publisher.Tapped) {
 	defer b.mu.Unlock()
 	b.rollover()
 	v := newTap(t)
+	if again := b.offeredAgain(v); again && !v.taken() {
+		return
+	} else if again {
+		b.last = b.last[1:]
+		b.today.Failed--
+	}
 	b.count(t)
 	b.last = slices.Insert(b.last, 0, v)
 	b.last = b.last[:min(len(b.last), shownLast)]
@@ -136,6 +142,12 @@ func (b *Board) Tapped(t publisher.Tapped) {
 		c.readers = []panel{*p}
 	}
 	b.publish(c)
+}
+
+// offeredAgain reports whether a tap is the last one, which the queue did not
+// take: a reader offers the card it holds until that is settled. It counts once.
+func (b *Board) offeredAgain(t *tap) bool {
+	return len(b.last) > 0 && !b.last[0].taken() && b.last[0].reader == t.reader && b.last[0].found.Equal(t.found) && !t.found.IsZero()
 }
 
 // FollowedUp implements publisher.Observer.
@@ -202,16 +214,13 @@ func (b *Board) lookup(id string) *tap {
 }
 
 func (b *Board) find(id string) *tap {
-	if id == "" {
-		return nil
-	}
 	for _, list := range [][]*tap{b.last, b.todo} {
-		if i := slices.IndexFunc(list, func(t *tap) bool { return t.id == id && t.outcome != publisher.Repeat }); i >= 0 {
+		if i := slices.IndexFunc(list, func(t *tap) bool { return t.is(id) }); i >= 0 {
 			return list[i]
 		}
 	}
 	for _, p := range b.panels {
-		if p.tap != nil && p.tap.id == id && p.tap.outcome != publisher.Repeat {
+		if p.tap != nil && p.tap.is(id) {
 			return p.tap
 		}
 	}
@@ -259,9 +268,9 @@ func (b *Board) clearResult(c *clearing, p *panel, since time.Time) {
 
 // settle marks what a clerk decided about a tap, wherever it shows.
 func (b *Board) settle(id, decision string) {
-	b.todo = slices.DeleteFunc(slices.Clone(b.todo), func(t *tap) bool { return t.id == id })
+	b.todo = slices.DeleteFunc(slices.Clone(b.todo), func(t *tap) bool { return t.is(id) })
 	for _, p := range b.panels {
-		if p.tap == nil || p.tap.id != id {
+		if p.tap == nil || !p.tap.is(id) {
 			continue
 		}
 		switch decision {
@@ -271,7 +280,7 @@ func (b *Board) settle(id, decision string) {
 			p.result = FaceAccepted
 		}
 	}
-	b.replace(func(t *tap) bool { return t.id == id && id != "" }, func(t *tap) *tap {
+	b.replace(func(t *tap) bool { return t.is(id) }, func(t *tap) *tap {
 		t = t.settled(decision)
 		if decision == "corrected" {
 			t = t.impersonal() // what was read is no longer what is recorded

@@ -313,6 +313,35 @@ func TestReleasedTapTakesTheQuarantinedOnesPlace(t *testing.T) {
 	}
 }
 
+// A reader offers a card that the queue did not take again and again.
+func TestFailedTapCountsOnce(t *testing.T) {
+	b, _ := newBoard(t)
+	b.Bus(BusState{Mode: BusConnected})
+	data := registration()
+	data.Timing.FoundAt = event.Time{Time: b.o.Clock.Now()}
+	for range 3 {
+		b.Tapped(publisher.Tapped{Outcome: publisher.Full, Reader: "front", At: b.o.Clock.Now(), Data: data})
+	}
+	if st := b.now(); len(st.Last) != 1 || st.Today.Failed != 1 || show(st) != FaceFull {
+		t.Errorf("%d last taps, %d failed, %s", len(st.Last), st.Today.Failed, show(st))
+	}
+	b.Tapped(publisher.Tapped{ID: "a", Outcome: publisher.Accepted, Reader: "front", At: b.o.Clock.Now(), Data: data})
+	if st := b.now(); len(st.Last) != 1 || st.Today.Failed != 0 || st.Today.Accepted != 1 || show(st) != FaceAccepted {
+		t.Errorf("%d last taps, %d failed, %d accepted, %s", len(st.Last), st.Today.Failed, st.Today.Accepted, show(st))
+	}
+}
+
+// A decision about a record says nothing about its repeats.
+func TestRepeatIsNotDecided(t *testing.T) {
+	b, _ := newBoard(t)
+	b.tapped("a", "name_private_use")
+	b.Tapped(publisher.Tapped{ID: "a", Outcome: publisher.Repeat, Reader: "front", At: b.o.Clock.Now(), Data: registration()})
+	b.FollowedUp(publisher.FollowUp{ID: "f", Refers: "a", Type: event.CancelledType})
+	if st := b.now(); show(st) != FaceRepeat || st.Last[0].Decided != "" || st.Last[1].Decided != "cancelled" {
+		t.Errorf("%s %+v", show(st), st.Last)
+	}
+}
+
 func TestRestoreAfterRestart(t *testing.T) {
 	b, _ := newBoard(t)
 	at := b.o.Clock.Now()

@@ -21,6 +21,7 @@ type tap struct {
 	outcome     publisher.Outcome
 	reader      string
 	at          time.Time
+	found       time.Time // when the card was found
 	earlier     time.Time
 	seq         uint64
 	kind        string
@@ -40,7 +41,7 @@ type tap struct {
 func newTap(t publisher.Tapped) *tap {
 	data := t.Data
 	return &tap{
-		id: t.ID, outcome: t.Outcome, reader: t.Reader, at: t.At, earlier: t.Earlier, seq: t.Seq,
+		id: t.ID, outcome: t.Outcome, reader: t.Reader, at: t.At, found: data.Timing.FoundAt.Time, earlier: t.Earlier, seq: t.Seq,
 		kind: data.Document.Kind, status: data.Quality.Status, findings: data.Quality.Findings,
 		quarantined: t.Quarantined, look: needsLook(t), label: identity.MaskName(data.Person.Name),
 		problem: problemOf(t.Err), person: &data, photo: t.Photo,
@@ -64,6 +65,13 @@ func (t *tap) settled(decision string) *tap {
 	c.decided = decision
 	return &c
 }
+
+// is reports whether the tap is the one with an id. A repeat has the id of the
+// record that it repeats.
+func (t *tap) is(id string) bool { return t.id == id && id != "" && t.outcome != publisher.Repeat }
+
+// taken reports whether the queue settled the tap.
+func (t *tap) taken() bool { return t.outcome != publisher.Full && t.outcome != publisher.Failed }
 
 // open reports whether the tap waits for a clerk.
 func (t *tap) open() bool { return t.look && t.decided == "" }

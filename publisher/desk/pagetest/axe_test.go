@@ -1,10 +1,9 @@
 package pagetest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,22 +11,16 @@ import (
 	"idtap/reader"
 )
 
-// axe-core 4.10.3, fetched by `make test`:
-//
-//	npm install --no-save --prefix build/axe axe-core@4.10.3
-const (
-	axePath = "../../../build/axe/node_modules/axe-core/axe.min.js"
-	axeSum  = "880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb"
-)
-
+// readAxe reads axe-core as `make test` installs it.
 func readAxe(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile(axePath)
-	if err != nil {
-		t.Fatalf("%v: run npm install --no-save --prefix build/axe axe-core@4.10.3 in the project's root", err)
+	modules := os.Getenv("IDTAP_NODE_MODULES")
+	if modules == "" {
+		modules = "../../../build/npm/node_modules"
 	}
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != axeSum {
-		t.Fatalf("%s is not axe-core 4.10.3", axePath)
+	b, err := os.ReadFile(filepath.Join(modules, "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatalf("%v: run .ci/install test in the project's root", err)
 	}
 	return string(b)
 }
@@ -53,7 +46,7 @@ func TestAccessibility(t *testing.T) {
 	b := newTab(t, r.url)
 	for _, scheme := range []string{"light", "dark"} {
 		b.scheme(scheme)
-		b.wait(`document.querySelectorAll("#todo li").length === 2`)
+		b.wait(`document.querySelectorAll("#todo li").length >= 2`)
 		b.scan(axe, scheme+", two readers")
 		for _, state := range []struct {
 			name string

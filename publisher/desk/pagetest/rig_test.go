@@ -1,7 +1,7 @@
 // Package pagetest drives the clerk's page in a real headless Chromium.
 //
 // The tests want Debian's packages chromium and fonts-noto-cjk, and axe-core
-// under build/axe; `make test` installs all three.
+// under build/npm; `make test` installs all three.
 package pagetest
 
 import (
