@@ -152,40 +152,6 @@ func (q *Queue) Requeue(ctx context.Context, from, to uint64) (int, error) {
 	return int(n), err
 }
 
-// Discard takes an undelivered record out, erases its body and stores the given
-// cancelled event under its sequence number, so that none is missing
-// downstream. A delivered record cannot be taken out: ErrDelivered.
-func (q *Queue) Discard(ctx context.Context, id string, cancelled Draft) (Accepted, error) {
-	var a Accepted
-	err := q.do(ctx, "discard", func(t *tx) error {
-		e, err := t.entry("WHERE id = ?", id)
-		if err != nil {
-			return err
-		}
-		switch e.state {
-		case Delivered, Erased:
-			return fmt.Errorf("%w: %s", ErrDelivered, id)
-		case Discarded:
-			return fmt.Errorf("%w: %s is discarded already", ErrNotFound, id)
-		}
-		if _, err := t.exec("UPDATE journal SET state = 'discarded', settled_at = ? WHERE row = ?", t.now.UnixMilli(), e.row); err != nil {
-			return err
-		}
-		if _, err := t.exec("DELETE FROM bodies WHERE row = ?", e.row); err != nil {
-			return err
-		}
-		if err := t.forgetRepeat(id); err != nil {
-			return err
-		}
-		a.Stamp, err = t.append(cancelled, cancelled.Subject, placeTaken, e.epoch, e.seq)
-		return err
-	})
-	if err != nil {
-		return Accepted{}, err
-	}
-	return a, nil
-}
-
 // SetForeign notes the epoch and last sequence number of events on this desk's
 // filter that are not this queue's; they stay noted until Adopt. The forwarder
 // stops there.
