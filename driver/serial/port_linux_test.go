@@ -273,7 +273,7 @@ func TestDriver(t *testing.T) {
 			t.Fatalf("Open %d: %v", i, err)
 		}
 		for _, w := range want {
-			if got := <-mod.tried; got != w {
+			if got := mod.next(t); got != w {
 				t.Errorf("Open %d tried %d, want %d", i, got, w)
 			}
 		}
@@ -282,13 +282,13 @@ func TestDriver(t *testing.T) {
 			t.Errorf("Identify: %+v, %v", id, err)
 		}
 		for range 2 {
-			<-mod.tried
+			mod.next(t)
 		}
 		if ok, err := dev.Find(within(t)); ok || err != nil {
 			t.Errorf("Find: %v, %v", ok, err)
 		}
 		for range 2 {
-			<-mod.tried
+			mod.next(t)
 		}
 		if err := dev.Close(); err != nil {
 			t.Error(err)

@@ -61,6 +61,18 @@ type module struct {
 	tried chan int // the port's rate at each request
 }
 
+// next is the port's rate at the next request.
+func (m module) next(t *testing.T) int {
+	t.Helper()
+	select {
+	case baud := <-m.tried:
+		return baud
+	case <-within(t).Done():
+		t.Fatal("no request came")
+		return 0
+	}
+}
+
 func serve(t testing.TB, m *os.File, mod module) {
 	done := make(chan struct{})
 	t.Cleanup(func() {
