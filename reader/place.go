@@ -31,92 +31,134 @@ const (
 	tryAgain = time.Second
 )
 
+// errUnlike is why a card is unreadable that answered every time.
+var errUnlike = errors.New("no two reads of the card were alike")
+
+// placement is one card lying there, from the find that met it.
+type placement struct {
+	foundAt time.Time
+	again   bool // something has lain there since the card before
+	another bool // it is not the card handed on before
+	carried int  // whole reads that waited for a twin before it was found
+	reads   int  // whole reads of it
+}
+
 // place reads the card just found, hands it on and waits until it is lifted.
 // again tells that something has lain there since the card before; the answer
 // tells that a card was found again by the time that place is done.
 func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) {
-	foundAt := r.clock.Now()
-	carried := len(r.twins)
-	if !again && r.last == nil {
+	p := placement{foundAt: r.clock.Now(), again: again, another: r.last == nil, carried: len(r.twins)}
+	if p.another && !again {
 		r.tell(Found, nil, 0)
 		r.tell(Reading, nil, 0)
 	}
-	another := r.last == nil // it is not the card handed on before
-	for reads := 1; ; reads++ {
-		raw, err := r.readWhole(ctx, reads == 1)
-		switch {
-		case err == nil:
-		case lost(err):
-			return false, err
-		case errors.Is(err, driver.ErrNotID):
-			r.last, r.prompt = nil, time.Time{}
-			r.tell(NotID, err, 0)
-			return r.awaitLift(ctx, 0)
-		case errors.Is(err, errSwapped):
-			if another {
-				r.prompt = r.clock.Now().Add(promptTime)
-				r.tell(PlaceAgain, err, 0)
+	for {
+		raw, err := r.readWhole(ctx, p.reads == 0)
+		if err != nil {
+			return r.unread(ctx, p, err)
+		}
+		p.reads++
+		switch r.judge(&p, raw) {
+		case fresh:
+			if err := r.handOn(ctx); err != nil {
+				return false, err
 			}
-			return true, nil
-		case !another:
 			return r.hold(ctx)
-		case reads == 1 && !again && r.clock.Now().Before(r.prompt): // placed again, and not one read
-			return r.giveUp(ctx, Unreadable, err)
-		default:
-			r.last = nil
-			return r.giveUp(ctx, PlaceAgain, err)
-		}
-		now := r.clock.Now()
-		r.counts.Reads++
-		r.line.read()
-		r.seenAt = now
-		sum := digest(raw, false)
-		if r.last != nil && r.last.sum == sum {
-			r.twins.clear()
+		case handedOn:
 			return r.hold(ctx)
+		case unlike:
+			return r.giveUp(ctx, Unreadable, errUnlike)
 		}
-		r.tell(Reading, nil, 0)
-
-		o := r.o.Identity
-		o.Now = now
-		checked := identity.Check(card.Parse(raw), o)
-		another = another || !r.last.sameCard(checked)
-		verified := false
-		if r.mustVerify(checked, now) {
-			if verified = r.twins.match(digest(raw, r.o.ComparePhoto)); !verified {
-				if reads > 1 {
-					r.counts.Disagreed++
-					r.line.failed(now)
-				}
-				if reads == maxReads {
-					return r.giveUp(ctx, Unreadable, errUnlike)
-				}
-				continue
-			}
-		}
-		r.twins.clear()
-		r.prompt = time.Time{}
-		if r.last != nil && r.last.sameCard(checked) {
-			// One of the two was damaged before anything spoke against the
-			// line. One card placed is one tap all the same.
-			r.counts.Disagreed++
-			r.line.failed(now)
-			return r.hold(ctx)
-		}
-		r.last = newHandled(sum, checked)
-		r.last.offer = &Tap{
-			Reader: r.o.Name, FoundAt: foundAt, ReadTime: now.Sub(foundAt),
-			Checked: checked, Photo: raw.Photo, Verified: verified, Attempts: carried + reads,
-		}
-		if err := r.handOn(ctx); err != nil {
-			return false, err
-		}
-		return r.hold(ctx)
 	}
 }
 
-// errUnlike is why a card is unreadable that answered every time.
-var errUnlike = errors.New("no two reads of the card were alike")
+// unread ends a placement after an error that no further try can mend.
+func (r *Reader) unread(ctx context.Context, p placement, err error) (found bool, _ error) {
+	switch {
+	case lost(err):
+		return false, err
+	case errors.Is(err, driver.ErrNotID):
+		r.last, r.prompt = nil, time.Time{}
+		r.tell(NotID, err, 0)
+		return r.awaitLift(ctx, 0)
+	case errors.Is(err, errSwapped):
+		if p.another {
+			r.prompt = r.clock.Now().Add(promptTime)
+			r.tell(PlaceAgain, err, 0)
+		}
+		return true, nil
+	case !p.another:
+		return r.hold(ctx)
+	}
+	r.last = nil
+	if p.reads == 0 && !p.again && r.clock.Now().Before(r.prompt) { // placed again, and not one read
+		return r.giveUp(ctx, Unreadable, err)
+	}
+	return r.giveUp(ctx, PlaceAgain, err)
+}
+
+// verdict is what one more whole read says of a card.
+type verdict int
+
+const (
+	doubtful verdict = iota // it has to be read again
+	fresh                   // it can be handed on: r.last has its tap
+	handedOn                // it is the card that was handed on before
+	unlike                  // its reads never agree
+)
+
+// judge takes a whole read into account.
+func (r *Reader) judge(p *placement, raw driver.RawCard) verdict {
+	now := r.clock.Now()
+	r.counts.Reads++
+	r.line.read()
+	r.seenAt = now
+	sum := digest(raw, false)
+	if r.last != nil && r.last.sum == sum {
+		r.twins.clear()
+		return handedOn
+	}
+	r.tell(Reading, nil, 0)
+
+	o := r.o.Identity
+	o.Now = now
+	checked := identity.Check(card.Parse(raw), o)
+	same := r.last != nil && r.last.sameCard(checked)
+	p.another = p.another || !same
+	verified := false
+	if r.mustVerify(checked, now) {
+		verified = r.twins.match(digest(raw, r.o.ComparePhoto))
+		if !verified {
+			if p.reads > 1 {
+				r.disagree(now)
+			}
+			if p.reads == maxReads {
+				return unlike
+			}
+			return doubtful
+		}
+	}
+	r.twins.clear()
+	r.prompt = time.Time{}
+	if same {
+		// One of the two was damaged before anything spoke against the line.
+		// One card placed is one tap all the same.
+		r.disagree(now)
+		return handedOn
+	}
+	r.last = newHandled(sum, checked)
+	r.last.offer = &Tap{
+		Reader: r.o.Name, FoundAt: p.foundAt, ReadTime: now.Sub(p.foundAt),
+		Checked: checked, Photo: raw.Photo, Verified: verified, Attempts: p.carried + p.reads,
+	}
+	return fresh
+}
+
+// disagree notes two reads of one card that differ.
+func (r *Reader) disagree(now time.Time) {
+	r.counts.Disagreed++
+	r.line.failed(now)
+}
 
 // mustVerify reports whether one read is not enough to hand a card on.
 func (r *Reader) mustVerify(c identity.Checked, now time.Time) bool {
@@ -133,7 +175,7 @@ func (r *Reader) mustVerify(c identity.Checked, now time.Time) bool {
 // what lies there now may be another.
 var errSwapped = errors.New("the card was lifted while it was read")
 
-// readWhole makes one whole read. fresh tells that the card was just found;
+// readWhole makes one whole read. found tells that the card was just found;
 // otherwise the first try is a bare second read, which needs no other find.
 // After failures the card is found anew where the module lets it; where it does
 // not, a read that was damaged on the line is repeated bare.
@@ -141,7 +183,7 @@ var errSwapped = errors.New("the card was lifted while it was read")
 // An error that is not lost is final for this card: it is foreign (a driver says
 // so only once the module has said it several times), left, refuses a second
 // read, was swapped, or fails every time.
-func (r *Reader) readWhole(ctx context.Context, fresh bool) (driver.RawCard, error) {
+func (r *Reader) readWhole(ctx context.Context, found bool) (driver.RawCard, error) {
 	absent := false
 	for failures := 1; ; failures++ {
 		raw, err := ask(ctx, r, driver.Device.Read)
@@ -151,11 +193,12 @@ func (r *Reader) readWhole(ctx context.Context, fresh bool) (driver.RawCard, err
 		if err := r.sleep(ctx, failurePause); err != nil {
 			return raw, err
 		}
-		if fresh {
-			fresh = false
+		if found {
+			found = false
 			continue
 		}
-		found, findErr := r.look(ctx)
+		var findErr error
+		found, findErr = r.look(ctx)
 		switch {
 		case lost(findErr):
 			return raw, findErr
@@ -164,7 +207,7 @@ func (r *Reader) readWhole(ctx context.Context, fresh bool) (driver.RawCard, err
 		case !found && findErr == nil && !damaged(err):
 			return raw, err
 		}
-		fresh, absent = found, absent || !found && findErr == nil
+		absent = absent || !found && findErr == nil
 	}
 }
 

@@ -48,7 +48,7 @@ const (
 	defaultPoll = 150 * time.Millisecond
 
 	// A lost device is opened again after 0.2, 0.4, 0.8 s and then every
-	// second, for ever: the fourth attempt comes 1.4 s after the loss.
+	// second, for ever: the first three tries lie within 1.4 s of the loss.
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = time.Second
 	// What does not come back by itself is looked at less often: a module that

@@ -26,7 +26,8 @@ func wrongDigit(raw driver.RawCard) driver.RawCard {
 	return raw
 }
 
-// TestPresence holds the rules of facts section 6 and traps 18, 19 and 22:
+// TestPresence holds the rules on resting, swapped and lifted cards, traps 18,
+// 19 and 22 of the protocol among them:
 // what firmware does with a resting card differs, so cards are told apart by
 // what was read.
 func TestPresence(t *testing.T) {

@@ -7,7 +7,7 @@
 //	                         +-- away, busy, denied, faulty, stuck <- any of these
 //
 // Firmware differs in what it does with a card that stays on the reader
-// (docs/sam-protocol.md section 6): some find it again, some do not until it was
+// [ROUTON, YINAN]: some find it again, some do not until it was
 // lifted, some refuse to read it twice. So a card is never told from another by
 // what find answers, only by what was read; and it counts as lifted only after
 // two clear negative answers in a row, never after a damaged one.
