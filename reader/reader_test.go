@@ -2,8 +2,11 @@ package reader
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -475,5 +478,24 @@ func TestQuietCounts(t *testing.T) {
 	}
 	if got := sink.last().Counts.LineErrors; got != 200 {
 		t.Errorf("%d line errors counted, want 200", got)
+	}
+}
+
+// TestMasked: no verb and no encoder prints what a tap holds.
+func TestMasked(t *testing.T) {
+	c := identity.Check(card.Parse(a), identity.Options{Now: time.Now()})
+	tap := Tap{Reader: "front", Checked: c, Photo: a.Photo}
+	js, err := json.Marshal(map[string]any{"tap": tap, "pointer": &tap})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := string(js)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		out += fmt.Sprintf(verb, tap) + fmt.Sprintf(verb, &tap) + fmt.Sprintf(verb, struct{ T Tap }{tap})
+	}
+	for _, secret := range []string{c.Name, c.Number, c.PrintedAddress, c.Birth.String()} {
+		if secret == "" || strings.Contains(out, secret) || strings.Contains(out, fmt.Sprintf("%x", secret)) {
+			t.Errorf("a field of %d characters shows in %d bytes of output", len(secret), len(out))
+		}
 	}
 }
