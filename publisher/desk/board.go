@@ -120,9 +120,10 @@ func (b *Board) Tapped(t publisher.Tapped) {
 	defer b.mu.Unlock()
 	b.rollover()
 	v := newTap(t)
-	if again := b.offeredAgain(v); again && !v.taken() {
-		return
-	} else if again {
+	if b.offeredAgain(v) {
+		if !v.taken() {
+			v.at = b.last[0].at // no news
+		}
 		b.last = b.last[1:]
 		b.today.Failed--
 	}

@@ -1,0 +1,220 @@
+package pagetest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/rs/zerolog"
+
+	"idtap/driver"
+	"idtap/driver/mock"
+	"idtap/driver/sam"
+	"idtap/publisher"
+	"idtap/publisher/desk"
+	"idtap/publisher/event"
+	"idtap/publisher/outbox"
+	"idtap/reader"
+	"idtap/reader/identity"
+)
+
+// stack is everything between the simulated module's bytes and the page: line,
+// SAM client, reader, intake, queue on disk, board, server. Only the bus is left
+// to the test.
+type stack struct {
+	t      *testing.T
+	module *mock.Module
+	board  *desk.Board
+	queue  *outbox.Queue
+	url    string
+}
+
+func newStack(t *testing.T, change ...func(*mock.Options, *outbox.Options, *publisher.Options)) *stack {
+	t.Helper()
+	clock := clockwork.NewRealClock()
+	log := zerolog.Nop()
+	mo := mock.Options{}
+	oo := outbox.Options{Dir: t.TempDir(), MinFree: 1, RepeatWindow: 5 * time.Minute, Log: log}
+	po := publisher.Options{Desk: event.DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "inflow", Test: true, Zone: zone, RefKey: []byte("synthetic key of at least 32 characters")},
+		Retain: time.Hour, Clock: clock, Log: log}
+	for _, c := range change {
+		c(&mo, &oo, &po)
+	}
+	s := &stack{t: t, module: mock.NewModule(mo)}
+	var err error
+	if s.queue, err = outbox.Open(t.Context(), oo); err != nil {
+		t.Fatal(err)
+	}
+	s.board = desk.NewBoard(desk.BoardOptions{DeskID: po.Desk.ID, DeskName: "文化路街道便民服务中心", Test: true, Zone: zone, Clock: clock})
+	s.board.Bus(desk.BusState{Mode: desk.BusConnected})
+	po.Queue, po.Observers = s.queue, []publisher.Observer{s.board}
+	intake := publisher.NewIntake(po)
+	server, err := desk.NewServer(desk.Options{Listen: "127.0.0.1:0", Mask: true, Board: s.board, Decisions: intake, Clock: clock, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := server.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url = "http://" + addr.String()
+	r := reader.New(reader.Options{Name: "front", Sink: intake, Poll: 20 * time.Millisecond, Clock: clock, Identity: identity.Options{DeskDivision: "410105"},
+		Open: func(context.Context) (driver.Device, error) {
+			line, err := s.module.Open()
+			if err != nil {
+				return nil, err
+			}
+			return sam.NewClient(line, sam.Options{Name: "front", Model: "simulated", Baud: 115200, Clock: clock}), nil
+		}})
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { r.Run(ctx) })
+	running.Go(func() {
+		if err := server.Serve(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		s.board.Close()
+		if err := s.queue.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// specimen is the official specimen number with a synthetic holder.
+func specimen(change func(*mock.Card)) mock.Card {
+	c := mock.Card{Kind: mock.Resident, Name: "样本甲", Sex: "2", Ethnic: "01", Birth: "19491231", Address: "甘肃省白银市会宁县样本镇样本村一社", Number: "11010519491231002X",
+		Authority: "会宁县公安局", ValidFrom: "20100101", ValidTo: "长期"}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+func (s *stack) events() []string {
+	s.t.Helper()
+	records, err := s.queue.Recent(s.t.Context(), time.Now().Add(-time.Hour), 100)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var types []string
+	for _, r := range records {
+		types = append(types, event.Token(r.Type))
+	}
+	slices.Sort(types)
+	return types
+}
+
+// A morning on the simulated reader: each card shows what it must, without a
+// reload, from the bytes on the line to the page.
+func TestSimulatedReader(t *testing.T) {
+	s := newStack(t)
+	b := newTab(t, s.url)
+	eval[any](b, `window.notReloaded = true`)
+	next := func(c mock.Card, title string) {
+		t.Helper()
+		s.module.Place(c)
+		b.face("front", title)
+		s.module.Lift()
+		if err := s.module.Await(t.Context(), func(m mock.State) bool { return m.Missed >= 3 }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.face("front", "请放证件")
+	next(specimen(nil), "已登记")
+	b.wait(`document.querySelector(".person").innerText.includes("甘肃省白银市会宁县")`)
+	next(specimen(nil), "刚刚刷过")
+	next(specimen(func(c *mock.Card) {
+		c.NameUnits, c.Number = []uint16{0x6837, 0x672C, 0xE900}, "440308199901101512"
+		c.Birth, c.Sex = "19990110", "1"
+	}), "请核对")
+	next(specimen(func(c *mock.Card) { c.Number = "110105194912310021" }), "尚未登记，请核对") // read twice alike, check character wrong
+	next(specimen(func(c *mock.Card) { c.Refuse = sam.SelectFailed }), "请只放一张")
+	next(specimen(func(c *mock.Card) { c.Refuse = 0x41 }), "证件无法读取") // placed again, and still not one read
+	next(specimen(func(c *mock.Card) { c.Refuse = 0x40 }), "不是身份证")
+
+	s.module.Unplug()
+	b.face("front", "读卡器未连接")
+	s.module.Plug()
+	b.face("front", "请放证件")
+
+	s.board.Bus(desk.BusState{Mode: desk.BusAway})
+	next(specimen(func(c *mock.Card) {
+		c.Number, c.Name = "412723199010050012", "样本丁"
+		c.Birth, c.Sex = "19901005", "1"
+	}), "已登记，待发送")
+	s.board.Bus(desk.BusState{Mode: desk.BusConnected})
+	b.face("front", "已登记")
+
+	// The to-do list holds the flagged record and the card read twice alike.
+	b.wait(`document.querySelectorAll("#todo li").length === 2`)
+	b.press("核对")
+	b.press("与证件一致，确认")
+	b.wait(`document.querySelectorAll("#todo li").length === 1`)
+	b.press("核对")
+	b.wait(`document.querySelector("dialog[open]").innerText.includes("110105194912310021")`)
+	b.press("与证件一致，确认")
+	b.wait(`document.querySelectorAll("#todo li").length === 0`)
+	if got := s.events(); !slices.Equal(got, []string{"confirmed", "recorded", "recorded", "recorded", "recorded"}) {
+		t.Errorf("in the queue: %q", got)
+	}
+	if !eval[bool](b, `window.notReloaded === true`) {
+		t.Error("the page was reloaded")
+	}
+}
+
+func TestSimulatedReaderPlaceAgain(t *testing.T) {
+	s := newStack(t)
+	b := newTab(t, s.url)
+	b.face("front", "请放证件")
+	s.module.Place(specimen(func(c *mock.Card) { c.Refuse = 0x41 }))
+	b.face("front", "请重新放置")
+	s.module.Lift()
+	s.module.Place(specimen(nil))
+	b.face("front", "已登记")
+}
+
+// A full disk is said at the tap, and the card counts once.
+func TestSimulatedReaderDiskFull(t *testing.T) {
+	s := newStack(t, func(_ *mock.Options, o *outbox.Options, _ *publisher.Options) { o.MinFree = 1 << 60 })
+	b := newTab(t, s.url)
+	b.face("front", "请放证件")
+	s.module.Place(specimen(nil))
+	b.face("front", "磁盘已满")
+	b.wait(`document.querySelector("[data-count=failed] dd").innerText === "1"`)
+	if got := s.events(); len(got) != 0 {
+		t.Errorf("in the queue: %q", got)
+	}
+}
+
+func TestSimulatedReaderRefusesExpired(t *testing.T) {
+	s := newStack(t, func(_ *mock.Options, _ *outbox.Options, p *publisher.Options) { p.RefuseExpired = true })
+	b := newTab(t, s.url)
+	b.face("front", "请放证件")
+	s.module.Place(specimen(func(c *mock.Card) { c.ValidFrom, c.ValidTo = "20040101", "20240101" }))
+	b.face("front", "证件已过期")
+}
+
+// The line is so bad that no two reads agree.
+func TestSimulatedReaderUnreadable(t *testing.T) {
+	faults, err := mock.ParseFaults("seed=7" + strings.Repeat(",pair=1:read", 24))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStack(t, func(m *mock.Options, _ *outbox.Options, _ *publisher.Options) { m.Faults = faults })
+	b := newTab(t, s.url)
+	b.face("front", "请放证件")
+	s.module.Place(specimen(func(c *mock.Card) { c.NameUnits = []uint16{0x6837, 0xE900} }))
+	b.face("front", "证件无法读取")
+	if got := s.events(); len(got) != 0 {
+		t.Errorf("published from a line that lies: %q", got)
+	}
+}
