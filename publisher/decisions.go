@@ -38,8 +38,8 @@ func (i *Intake) Confirm(ctx context.Context, id string, op event.Operator) (Fol
 			return FollowUp{ID: f.ID, Refers: id, Type: f.Type, At: f.AcceptedAt}, nil
 		}
 	}
-	return i.follow(ctx, r, event.ConfirmedType, op, nil, func(s outbox.Stamp, d event.Desk, at event.Time) any {
-		return event.Confirmed{Refers: id, Test: r.data.Test, Desk: d, Operator: op, At: at}
+	return i.follow(ctx, r, event.ConfirmedType, op, nil, func(d event.Desk, places []string, at event.Time) any {
+		return event.Confirmed{Refers: id, Test: r.data.Test, Desk: d, HukouDivisions: places, Operator: op, At: at}
 	})
 }
 
@@ -59,8 +59,8 @@ func (i *Intake) Correct(ctx context.Context, id string, op event.Operator, reas
 	if err != nil {
 		return FollowUp{}, err
 	}
-	return i.follow(ctx, r, event.CorrectedType, op, checked, func(s outbox.Stamp, d event.Desk, at event.Time) any {
-		return event.Corrected{Refers: id, Test: r.data.Test, Desk: d, Operator: op, At: at, Reason: reason, Changes: checked}
+	return i.follow(ctx, r, event.CorrectedType, op, checked, func(d event.Desk, places []string, at event.Time) any {
+		return event.Corrected{Refers: id, Test: r.data.Test, Desk: d, HukouDivisions: places, Operator: op, At: at, Reason: reason, Changes: checked}
 	})
 }
 
@@ -86,8 +86,8 @@ func (i *Intake) Cancel(ctx context.Context, id string, op event.Operator, reaso
 	if err != nil {
 		return FollowUp{}, err
 	}
-	return i.follow(ctx, r, event.CancelledType, op, nil, func(s outbox.Stamp, d event.Desk, at event.Time) any {
-		return event.Cancelled{Refers: id, Test: r.data.Test, Desk: d, Operator: op, At: at, Reason: reason, Note: note}
+	return i.follow(ctx, r, event.CancelledType, op, nil, func(d event.Desk, places []string, at event.Time) any {
+		return event.Cancelled{Refers: id, Test: r.data.Test, Desk: d, HukouDivisions: places, Operator: op, At: at, Reason: reason, Note: note}
 	})
 }
 
@@ -202,14 +202,21 @@ func (i *Intake) quarantined(ctx context.Context, id string) (outbox.Quarantined
 // follow accepts a follow-up event. Where a correction moves the hukou division
 // it goes to the old and the new subject.
 func (i *Intake) follow(ctx context.Context, r recorded, ceType string, op event.Operator, changes []event.FieldChange,
-	body func(outbox.Stamp, event.Desk, event.Time) any) (FollowUp, error) {
+	body func(d event.Desk, hukouDivisions []string, at event.Time) any) (FollowUp, error) {
 	division := r.division()
 	d := outbox.Draft{
 		Type: ceType, Source: r.Source, Subject: i.subject(ceType, division),
 		Filter: event.Filter(i.o.Desk.Division, i.o.Desk.ID), Refers: r.ID, Kind: r.Kind, Status: r.Status,
 	}
+	var places []string // that the event is about
+	if division != "" {
+		places = append(places, division)
+	}
 	for _, c := range changes {
 		if c.Field == "hukou.division" && c.New != division {
+			if c.New != "" {
+				places = append(places, c.New)
+			}
 			if also := i.subject(ceType, c.New); also != d.Subject {
 				d.Also = []string{also}
 			}
@@ -221,7 +228,7 @@ func (i *Intake) follow(ctx context.Context, r recorded, ceType string, op event
 		if op.Name != "" {
 			desk.Operator = op.Name
 		}
-		return json.Marshal(body(s, desk, event.Time{Time: s.AcceptedAt.In(i.o.Desk.Zone)}))
+		return json.Marshal(body(desk, places, event.Time{Time: s.AcceptedAt.In(i.o.Desk.Zone)}))
 	}
 	a, err := i.o.Queue.Accept(ctx, d)
 	if err != nil {

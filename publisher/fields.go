@@ -31,16 +31,22 @@ var fields = map[string]field{
 	"document.number":            text(func(r *event.Registration) *string { return &r.Document.Number }, isNumber),
 	"document.issuing_authority": text(func(r *event.Registration) *string { return &r.Document.IssuingAuthority }, isText(60)),
 	"document.valid_from":        text(func(r *event.Registration) *string { return &r.Document.ValidFrom }, isDate),
-	"document.valid_to":          text(func(r *event.Registration) *string { return &r.Document.ValidTo.Date }, isDate),
-	"person.name":                text(func(r *event.Registration) *string { return &r.Person.Name }, isText(50)),
-	"person.name_en":             text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)),
-	"person.nationality":         text(func(r *event.Registration) *string { return &r.Person.Nationality }, isCountry),
-	"person.birth_date":          text(func(r *event.Registration) *string { return &r.Person.BirthDate }, isDate),
-	"person.sex":                 coded(func(r *event.Registration) **event.Code { return &r.Person.Sex }, isSex),
-	"person.ethnic":              coded(func(r *event.Registration) **event.Code { return &r.Person.Ethnic }, isEthnic),
-	"hukou.address":              text(func(r *event.Registration) *string { return &hukou(r).Address }, isText(100)),
-	"hukou.division":             text(func(r *event.Registration) *string { return &hukou(r).Division }, isDivision),
-	"residence.card_address":     text(func(r *event.Registration) *string { return &r.Residence.CardAddress }, isText(100)),
+	"document.valid_to": {
+		get: func(r *event.Registration) string { return r.Document.ValidTo.Date },
+		set: func(r *event.Registration, v string) {
+			r.Document.ValidTo, r.Document.LongTerm = event.ValidTo{Date: v}, false
+		},
+		valid: isDate,
+	},
+	"person.name":            text(func(r *event.Registration) *string { return &r.Person.Name }, isText(50)),
+	"person.name_en":         text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)),
+	"person.nationality":     text(func(r *event.Registration) *string { return &r.Person.Nationality }, isCountry),
+	"person.birth_date":      text(func(r *event.Registration) *string { return &r.Person.BirthDate }, isDate),
+	"person.sex":             coded(func(r *event.Registration) **event.Code { return &r.Person.Sex }, isSex),
+	"person.ethnic":          coded(func(r *event.Registration) **event.Code { return &r.Person.Ethnic }, isEthnic),
+	"hukou.address":          text(func(r *event.Registration) *string { return &hukou(r).Address }, isText(100)),
+	"hukou.division":         text(func(r *event.Registration) *string { return &hukou(r).Division }, isDivision),
+	"residence.card_address": text(func(r *event.Registration) *string { return &r.Residence.CardAddress }, isText(100)),
 }
 
 func text(at func(*event.Registration) *string, valid func(string) bool) field {
