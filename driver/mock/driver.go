@@ -79,7 +79,7 @@ func (d *Driver) visits(ctx context.Context, reader string, m *Module, cards []C
 	if every == 0 {
 		every = 3 * time.Second
 	}
-	hand := Hand{Module: m}
+	hand := Hand{Module: m, Patience: every} // a card that cannot be read is not waited for longer
 	for {
 		next := m.clock.After(every)
 		if _, err := hand.Tap(ctx, cards[d.turn(reader)%len(cards)]); err != nil {
