@@ -23,15 +23,19 @@ type Hand struct {
 const (
 	// tries is how often a card is placed that is not read.
 	tries = 3
-	// settled is how many looks after the last read mean that the host only waits
-	// for the card to be lifted. A read itself ends with one.
+	// settled is how often the host asks whether the card is still there until it
+	// is taken to wait for nothing else. A read itself ends with one such command.
 	settled = 4
+	// lookedFor is the same for hosts that only look with find, which a host that
+	// is about to read again does as well, in vain where firmware does not find a
+	// resting card.
+	lookedFor = 12
 	// noticing bounds the wait for the host to notice that the card is gone.
 	noticing = 2 * time.Second
 )
 
-// Tap places a card, waits until its text was read and the host looked four times
-// without reading again, and lifts it; it returns once the host met the empty
+// Tap places a card, waits until its text was read and the host does no more than
+// look whether it is still there, and lifts it; it returns once the host met the empty
 // reader twice, or had 2 s to. A card that is not read is placed three times; read
 // reports whether it was. Without a host Tap waits until the context ends, whose
 // error it returns.
@@ -52,7 +56,7 @@ func (h Hand) Tap(ctx context.Context, c Card) (read bool, err error) {
 		reads := h.Module.State().Reads
 		for before := 0; reads != before; {
 			before = reads
-			if err := h.within(ctx, patience, func(s State) bool { return s.Polls >= settled || !s.Present }); err != nil {
+			if err := h.within(ctx, patience, h.done); err != nil {
 				return true, err
 			}
 			if err := h.within(ctx, h.Dwell, func(s State) bool { return s.Reads != before }); err != nil {
@@ -71,6 +75,9 @@ func (h Hand) Tap(ctx context.Context, c Card) (read bool, err error) {
 	}
 	return false, nil
 }
+
+// done reports that the host waits for the card to be lifted.
+func (h Hand) done(s State) bool { return s.Held >= settled || s.Looks >= lookedFor || !s.Present }
 
 // within waits for a state, but no longer than d. Only the context's end is an
 // error.

@@ -58,7 +58,8 @@ type State struct {
 	Present  bool // a card lies there
 	Reads    int  // whole 30 01 answers that left since it was placed
 	Tried    int  // finds answered since it was placed
-	Polls    int  // finds and 30 03 heard since the last read was heard: the host waits for the lifting
+	Held     int  // 30 03 and 30 05 that met the card since the last read was heard
+	Looks    int  // finds since the last read was heard
 	Missed   int  // card commands since the last lifting that met no card
 	Commands int  // requests heard since the Module was made
 }
@@ -105,7 +106,7 @@ func (m *Module) Lift() {
 func (m *Module) lift() {
 	m.slot, m.done, m.tries = nil, false, 0
 	m.forget()
-	m.state.Present, m.state.Reads, m.state.Polls, m.state.Tried, m.state.Missed = false, 0, 0, 0, 0
+	m.state.Present, m.state.Reads, m.state.Held, m.state.Looks, m.state.Tried, m.state.Missed = false, 0, 0, 0, 0, 0
 }
 
 // forget ends the session with the card.
@@ -249,11 +250,8 @@ func (m *Module) hear(j job, now time.Time) (job, bool) {
 	m.state.Commands++
 	j.placing = m.placing
 	j.delay = m.timing.of(j.code())
-	switch j.code() {
-	case sam.CmdFind, sam.CmdReadAddress:
-		m.state.Polls++
-	case sam.CmdReadText, readAll:
-		m.state.Polls = 0
+	if j.code() == sam.CmdReadText || j.code() == readAll {
+		m.state.Held, m.state.Looks = 0, 0
 	}
 	if j.code() == sam.CmdFind && m.slot == nil {
 		j.delay = m.timing.Miss
@@ -273,6 +271,9 @@ func (m *Module) answer(j job) []piece {
 		m.change()
 	}
 	sw3, data := m.execute(j)
+	if item := j.code() == sam.CmdReadAddress || j.code() == sam.CmdReadManagement; item && (sw3 == sam.OK || sw3 == sam.NoSuchItem) {
+		m.state.Held++
+	}
 	if area := byte(j.code() >> 8); m.slot == nil && (area == 0x20 || area == 0x30) {
 		m.state.Missed++
 	}
@@ -359,6 +360,7 @@ func (m *Module) find() (byte, []byte) {
 		return sam.NoCard, nil
 	}
 	m.state.Tried++
+	m.state.Looks++
 	if m.quirks.FirstFindFails && m.state.Tried == 1 || m.done && !m.quirks.Refinds {
 		return sam.NoCard, nil
 	}
