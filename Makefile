@@ -40,11 +40,26 @@ check: tools-build
 
 FUZZTIME ?= 60s
 fuzz: tools-build
-	@for p in $$($(GO) list ./...); do \
-		for f in $$($(GO) test -tags '$(TAGS)' -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "== $$p $$f"; $(GO) test -tags '$(TAGS)' -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	@for p in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$p/*_test.go | cut -c6-); do \
+			echo "== $$p $$f"; $(GO) test -tags '$(TAGS)' -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./$$p || exit 1; \
 		done; \
 	done
+
+# Long campaigns: noise, kills, power cuts, PC/SC restarts; they print tables.
+faults: tools-test
+	IDTAP_CAMPAIGN=long IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -timeout 4h -count=1 -v \
+		-run 'Campaign|Noise|Noisy|Residual|Kill|PowerCut|Outage|Restart|PCSC|Insertions' ./cmd/idtap ./reader ./driver/pcsc ./publisher/...
+
+DESKS ?= 300
+fleet: tools-build
+	$(GO) run ./publisher/bus/fleet -desks $(DESKS)
+
+divisions: # needs npm
+	$(GO) run ./reader/identity/division/generate
+
+codes:
+	$(GO) test ./reader/identity -run CodesPage -update
 
 bench: tools-test
 	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -run '^$$' -bench . -benchmem ./...
