@@ -131,6 +131,16 @@ func TestLoadCards(t *testing.T) {
 	}
 }
 
+// TestSampleCards loads every sample that the project ships.
+func TestSampleCards(t *testing.T) {
+	for name, want := range map[string]int{"specimens.yaml": 5, "oddities.yaml": 8} {
+		cards, err := mock.LoadCards("../../testdata/cards/" + name)
+		if err != nil || len(cards) != want {
+			t.Errorf("%s: %d cards, %v; want %d", name, len(cards), err, want)
+		}
+	}
+}
+
 func FuzzReadCards(f *testing.F) {
 	f.Add("- kind: resident\n  name: 样本\n  birth_date: 1949-12-31\n  appended_addresses: [a]\n")
 	f.Add(`[{"kind": "foreign_pr_2023", "name_en": "A", "mark": "K"}]`)
