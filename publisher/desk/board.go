@@ -104,7 +104,7 @@ func (b *Board) Reader(s reader.State) {
 	switch f := misread(s); {
 	case f != "" && s.Phase != before:
 		b.show(p, f, nil, b.o.Clock.Now())
-	case s.Phase == reader.Found, s.Phase == reader.Ready && p.doubted:
+	case s.Phase == reader.Found, s.Phase == reader.Ready && p.doubted, troubles[s.Phase] != "":
 		p.clear()
 	case s.Phase == reader.Reading && before != reader.Found && before != reader.Reading:
 		p.doubted = true
