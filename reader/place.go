@@ -78,7 +78,7 @@ func (r *Reader) unread(ctx context.Context, p placement, err error) (found bool
 	case lost(err):
 		return false, err
 	case errors.Is(err, driver.ErrNotID):
-		r.last, r.prompt = nil, time.Time{}
+		r.last = nil
 		r.tell(NotID, err, 0)
 		return r.awaitLift(ctx, 0)
 	case errors.Is(err, errSwapped):
