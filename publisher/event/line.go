@@ -21,7 +21,7 @@ func Line(env Envelope, data []byte, lang string) string {
 		w.add("#" + strconv.FormatUint(env.Seq, 10))
 	}
 	desk, reader, _ := splitSource(env.Source)
-	w.add(printable(desk) + "/" + printable(reader))
+	w.add(identity.Printable(desk) + "/" + identity.Printable(reader))
 	if env.Content == ContentJOSE {
 		w.sealed(data)
 		return w.String()
@@ -39,7 +39,7 @@ func Line(env Envelope, data []byte, lang string) string {
 	case *Corrected:
 		w.follow(e.Refers, e.Test)
 		for _, c := range e.Changes {
-			w.add(printable(c.Field))
+			w.add(identity.Printable(c.Field))
 		}
 	case *Cancelled:
 		w.follow(e.Refers, e.Test)
@@ -47,7 +47,7 @@ func Line(env Envelope, data []byte, lang string) string {
 	case *ReaderStatus:
 		w.test(e.Test)
 		w.add(w.word("reader "+e.State, e.State))
-		w.add(printable(e.Model))
+		w.add(identity.Printable(e.Model))
 	}
 	return w.String()
 }
@@ -78,7 +78,7 @@ func (w *line) word(key, code string) string {
 	if t, ok := words[key]; ok {
 		return w.say(t[0], t[1])
 	}
-	return printable(code)
+	return identity.Printable(code)
 }
 
 func (w *line) test(test bool) {
@@ -90,19 +90,19 @@ func (w *line) test(test bool) {
 func (w *line) registration(r *Registration) {
 	w.test(r.Test)
 	w.add(w.word("kind "+r.Document.Kind, r.Document.Kind))
-	name := MaskName(r.Person.Name)
+	name := identity.MaskName(r.Person.Name)
 	if name == "" {
-		name = MaskName(r.Person.NameEn)
+		name = identity.MaskName(r.Person.NameEn)
 	}
 	w.add(name)
-	w.add(MaskNumber(r.Document.Number))
+	w.add(identity.MaskNumber(r.Document.Number))
 	if r.Person.Under14 {
 		w.add(w.say("不满14周岁", "under 14"))
 	}
 	if h := r.Hukou; h != nil {
-		place := printable(strings.Join(h.Path, ""))
+		place := identity.Printable(strings.Join(h.Path, ""))
 		if place == "" {
-			place = printable(h.Division)
+			place = identity.Printable(h.Division)
 		}
 		if place == "" {
 			place = w.say("未识别", "not resolved")
@@ -116,7 +116,7 @@ func (w *line) registration(r *Registration) {
 	if r.Quality.Status != Clean {
 		var codes []string
 		for _, f := range r.Quality.Findings {
-			codes = append(codes, printable(f.Code))
+			codes = append(codes, identity.Printable(f.Code))
 		}
 		w.add(fmt.Sprintf("%s: %s", w.word(r.Quality.Status, r.Quality.Status), strings.Join(codes, ", ")))
 	}
@@ -124,7 +124,7 @@ func (w *line) registration(r *Registration) {
 
 func (w *line) follow(refers string, test bool) {
 	w.test(test)
-	w.add("-> " + printable(refers))
+	w.add("-> " + identity.Printable(refers))
 }
 
 func (w *line) sealed(data []byte) {

@@ -123,23 +123,6 @@ func TestLineHostile(t *testing.T) {
 	}
 }
 
-func TestMask(t *testing.T) {
-	for number, want := range map[string]string{
-		"11010519491231002X": "110***********002X", "ZZZ410085010105": "ZZZ********0105", "123456789": "*********", "1234567890": "123***7890", "": "",
-	} {
-		if got := MaskNumber(number); got != want {
-			t.Errorf("MaskNumber(%q) = %q, want %q", number, got, want)
-		}
-	}
-	for name, want := range map[string]string{
-		"张三": "张*", "测试甲": "测**", "阿依古丽·买买提": "阿***·***", "𠀀𠀁": "𠀀*", "甲": "甲", "": "", "TEST, PERSON": "T**** ******",
-	} {
-		if got := MaskName(name); got != want {
-			t.Errorf("MaskName(%q) = %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestStatusEnvelope(t *testing.T) {
 	at := time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
 	env, err := StatusEnvelope(testDesk(), "ACS Reader 00", at)

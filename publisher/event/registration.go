@@ -132,7 +132,7 @@ func quality(c identity.Checked) string {
 
 func clock(c identity.Checked) string {
 	for _, f := range c.Findings {
-		if f.Code == "clock_untrusted" {
+		if f.Code == identity.CodeClockUntrusted {
 			return "untrusted"
 		}
 	}

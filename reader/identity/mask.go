@@ -12,7 +12,7 @@ import (
 // birth date is hidden: 440***********1512. Of a number too short for that it
 // keeps nothing. No standard fixes a pattern; this one is in common use.
 func MaskNumber(number string) string {
-	r := []rune(printable(number))
+	r := []rune(Printable(number))
 	if len(r) < 12 {
 		return strings.Repeat("*", len(r))
 	}
@@ -23,7 +23,7 @@ func MaskNumber(number string) string {
 // that the number of parts still shows: 张**, 阿***·*****.
 func MaskName(name string) string {
 	var b strings.Builder
-	for i, c := range printable(name) {
+	for i, c := range Printable(name) {
 		if i == 0 || c == '·' || c == ' ' {
 			b.WriteRune(c)
 		} else {
@@ -42,9 +42,9 @@ func MaskAddress(address string) string {
 	return strings.Join(division.Resolve(address).Path, "") + "***"
 }
 
-// printable replaces what could steer a terminal: the card decides what stands
+// Printable replaces what could steer a terminal: the card decides what stands
 // in these texts.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
