@@ -62,7 +62,8 @@ codes:
 	$(GO) test ./reader/identity -run CodesPage -update
 
 bench: tools-test
-	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -run '^$$' -bench . -benchmem ./...
+	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -timeout 30m -run '^$$' -bench . -benchmem ./... | tee build/bench.txt
+	@echo; .ci/goals build/bench.txt
 
 cross:
 	@for t in linux/amd64 linux/arm64 linux/loong64 windows/amd64 windows/arm64; do \

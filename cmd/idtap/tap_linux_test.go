@@ -22,7 +22,7 @@ import (
 
 // externalServer is a NATS server outside the daemon, with the stream an
 // administrator makes.
-func externalServer(t *testing.T) *nats.Conn {
+func externalServer(t testing.TB) *nats.Conn {
 	t.Helper()
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
