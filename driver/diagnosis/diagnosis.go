@@ -1,0 +1,230 @@
+// Package diagnosis is what a diagnosis is made of.
+//
+// A [Check] looks at one thing and writes what it saw on a [Sheet]: facts, and a
+// [Finding] for each thing that is wrong. What can be wrong is data: an [Entry]
+// with a stable code says what it is, why it comes up, what to do and who may do
+// it, in both languages. Checks and entries stand beside what they check, in the
+// drivers, the queue, the bus and the page; this package knows none of them.
+//
+// An entry also names the codes that explain it. A finding that another one
+// explains is folded into that one, so that one cause shows once: a queue that
+// grows old because the server is away is told as the server's absence.
+//
+// Nothing personal goes onto a sheet. What it says may be pasted anywhere.
+package diagnosis
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Text is a sentence in both languages of the product.
+type Text struct {
+	Zh string `json:"zh"`
+	En string `json:"en"`
+}
+
+// In picks a language: zh, else English.
+func (t Text) In(lang string) string {
+	if lang == "zh" {
+		return t.Zh
+	}
+	return t.En
+}
+
+// Group is where a check stands in the output.
+type Group string
+
+// The groups in the order in which they are printed.
+const (
+	System Group = "system"
+	PCSC   Group = "pcsc"
+	Serial Group = "serial"
+	SAM    Group = "sam"
+	Cards  Group = "cards"
+	Queue  Group = "queue"
+	Bus    Group = "bus"
+	Page   Group = "page"
+)
+
+// Groups lists them in that order.
+var Groups = []Group{System, PCSC, Serial, SAM, Cards, Queue, Bus, Page}
+
+// Level says how bad something is. The order is that of [Level.worse].
+type Level string
+
+const (
+	OK         Level = "ok"
+	NotChecked Level = "not_checked" // said with a reason; nothing is known
+	Warning    Level = "warning"     // works, or will stop working
+	Critical   Level = "critical"    // does not work
+	Unknown    Level = "unknown"     // could not be found out in time
+)
+
+var rank = map[Level]int{OK: 0, NotChecked: 1, Unknown: 2, Warning: 3, Critical: 4}
+
+// worse is the worse of two levels.
+func (l Level) worse(other Level) Level {
+	if rank[other] > rank[l] {
+		return other
+	}
+	return l
+}
+
+// ExitCode is the level for monitoring systems: 0 ok, 1 warning, 2 critical, 3
+// unknown.
+func (l Level) ExitCode() int {
+	switch l {
+	case Warning:
+		return 1
+	case Critical:
+		return 2
+	case Unknown:
+		return 3
+	}
+	return 0
+}
+
+// Who can mend something.
+type Who string
+
+const (
+	Clerk         Who = "clerk"         // at the desk, without tools or rights
+	Technician    Who = "technician"    // of the desk, may install and configure
+	Administrator Who = "administrator" // of the servers or the network
+)
+
+// In names them.
+func (w Who) In(lang string) string {
+	if lang != "zh" {
+		return string(w)
+	}
+	switch w {
+	case Clerk:
+		return "窗口人员"
+	case Technician:
+		return "技术人员"
+	default:
+		return "系统管理员"
+	}
+}
+
+// Entry of the catalogue: one thing that can be wrong.
+type Entry struct {
+	Code  string `json:"code"` // stable, lower case with underscores
+	Level Level  `json:"level"`
+	What  Text   `json:"what"` // one line
+	Why   Text   `json:"why"`  // how it comes about
+	Do    Text   `json:"do"`   // one action
+	Who   Who    `json:"who"`  // who may do it
+	// Because names the codes that explain this one: beside one of them about
+	// the same subject, or about none, it is not told by itself.
+	Because []string `json:"-"`
+}
+
+// Finding is something wrong.
+type Finding struct {
+	Entry
+	Subject string    `json:"subject,omitempty"` // the reader, port, file or process that it is about
+	Detail  string    `json:"detail,omitempty"`  // facts, e.g. "ModemManager (pid 812)"
+	Also    []Finding `json:"also,omitempty"`    // what follows from it
+}
+
+// Fact is something seen that is neither good nor bad.
+type Fact struct {
+	What  Text   `json:"what"`
+	Value string `json:"value"`
+}
+
+// Result is what one check found.
+type Result struct {
+	Check    string    `json:"check"`
+	Group    Group     `json:"group"`
+	Level    Level     `json:"level"`
+	Reason   *Text     `json:"reason,omitempty"` // of not checked and unknown
+	Facts    []Fact    `json:"facts,omitempty"`
+	Findings []Finding `json:"findings,omitempty"`
+	Took     Millis    `json:"took_ms"`
+}
+
+// Millis prints as whole milliseconds.
+type Millis time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (m Millis) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "%d", time.Duration(m).Milliseconds()), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *Millis) UnmarshalJSON(b []byte) error {
+	var n int64
+	_, err := fmt.Sscan(string(b), &n)
+	*m = Millis(time.Duration(n) * time.Millisecond)
+	return err
+}
+
+// Report is a whole diagnosis.
+type Report struct {
+	Version string    `json:"version"`
+	At      time.Time `json:"at"`
+	Via     string    `json:"via"` // "daemon" where a running one was asked, else "direct"
+	Level   Level     `json:"level"`
+	Took    Millis    `json:"took_ms"`
+	Results []Result  `json:"results"`
+}
+
+// Findings lists what is wrong, folded findings left out, worst first.
+func (r Report) Findings() []Finding {
+	var list []Finding
+	for _, level := range []Level{Critical, Warning} {
+		for _, result := range r.Results {
+			for _, f := range result.Findings {
+				if f.Level == level {
+					list = append(list, f)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// Sheet is what a check writes on. It belongs to the check's goroutine.
+type Sheet struct {
+	facts    []Fact
+	findings []Finding
+	skipped  *Text
+}
+
+// Fact notes something seen.
+func (s *Sheet) Fact(what Text, format string, args ...any) {
+	s.facts = append(s.facts, Fact{what, fmt.Sprintf(format, args...)})
+}
+
+// Find notes something wrong with a subject; details that are empty are left out.
+func (s *Sheet) Find(e Entry, subject string, details ...string) {
+	s.findings = append(s.findings, NewFinding(e, subject, details...))
+}
+
+// Add notes findings made elsewhere.
+func (s *Sheet) Add(f ...Finding) { s.findings = append(s.findings, f...) }
+
+// NotChecked says why the check looked at nothing.
+func (s *Sheet) NotChecked(why Text) { s.skipped = &why }
+
+// Clean reports whether nothing wrong was noted.
+func (s *Sheet) Clean() bool { return len(s.findings) == 0 }
+
+// NewFinding makes a finding.
+func NewFinding(e Entry, subject string, details ...string) Finding {
+	var parts []string
+	for _, d := range details {
+		if d != "" {
+			parts = append(parts, d)
+		}
+	}
+	return Finding{Entry: e, Subject: subject, Detail: strings.Join(parts, "; ")}
+}
+
+// Say makes a Text.
+func Say(zh, en string) Text { return Text{zh, en} }

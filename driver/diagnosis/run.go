@@ -1,0 +1,91 @@
+package diagnosis
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+)
+
+// Check looks at one thing. Run gets as far as it can when things are broken,
+// changes nothing, and ends with its context.
+type Check struct {
+	Name  string // kebab-case
+	Group Group
+	Run   func(ctx context.Context, s *Sheet)
+}
+
+// Limit bounds a whole diagnosis: the checks run at once, so the slowest one
+// decides. A check that is not back by then is Unknown and left behind.
+const Limit = 12 * time.Second
+
+// Run makes a diagnosis. It returns after [Limit] at the latest, whatever a
+// check does.
+func Run(ctx context.Context, clock clockwork.Clock, checks []Check) Report {
+	if clock == nil {
+		clock = clockwork.NewRealClock()
+	}
+	began := clock.Now()
+	ctx, cancel := clockwork.WithTimeout(ctx, clock, Limit)
+	defer cancel()
+
+	var mu sync.Mutex // guards done
+	done := make([]*Result, len(checks))
+	var running sync.WaitGroup
+	for i, c := range checks {
+		running.Go(func() {
+			r := c.result(ctx, clock)
+			mu.Lock()
+			defer mu.Unlock()
+			done[i] = &r
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		select { // checks end with their context, most of them a moment later
+		case <-ended:
+		case <-clock.After(overrun):
+		}
+	}
+
+	mu.Lock()
+	report := Report{At: began, Via: "direct"}
+	for i, c := range checks {
+		if done[i] == nil {
+			done[i] = &Result{Check: c.Name, Group: c.Group, Level: Unknown, Reason: &late, Took: Millis(clock.Since(began))}
+		}
+		report.Results = append(report.Results, *done[i])
+	}
+	mu.Unlock()
+	fold(report.Results)
+	report.Level = OK
+	for i := range report.Results {
+		if l := report.Results[i].Level; l != NotChecked {
+			report.Level = report.Level.worse(l)
+		}
+	}
+	report.Took = Millis(clock.Since(began))
+	return report
+}
+
+const overrun = 500 * time.Millisecond
+
+var late = Text{"未能在规定时间内查完", "did not end in time"}
+
+func (c Check) result(ctx context.Context, clock clockwork.Clock) Result {
+	began := clock.Now()
+	var s Sheet
+	c.Run(ctx, &s)
+	r := Result{Check: c.Name, Group: c.Group, Reason: s.skipped, Facts: s.facts, Findings: s.findings, Took: Millis(clock.Since(began))}
+	if ctx.Err() != nil && s.Clean() && s.skipped == nil {
+		r.Level, r.Reason = Unknown, &late
+	}
+	return r
+}
