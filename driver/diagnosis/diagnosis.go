@@ -228,3 +228,14 @@ func NewFinding(e Entry, subject string, details ...string) Finding {
 
 // Say makes a Text.
 func Say(zh, en string) Text { return Text{zh, en} }
+
+// Found reports whether a code was noted that an earlier state of the sheet does
+// not have.
+func (s *Sheet) Found(code string, earlier Sheet) bool {
+	for _, f := range s.findings[len(earlier.findings):] {
+		if f.Code == code {
+			return true
+		}
+	}
+	return false
+}

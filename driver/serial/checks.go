@@ -1,0 +1,224 @@
+package serial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/jonboulle/clockwork"
+
+	"idtap/driver"
+	"idtap/driver/diagnosis"
+	"idtap/driver/sam"
+)
+
+// What can be wrong with a port.
+var (
+	Missing = diagnosis.Entry{Code: "port_missing", Level: diagnosis.Critical, Who: diagnosis.Clerk,
+		What: diagnosis.Say("配置的端口不存在", "The configured port is not there"),
+		Why: diagnosis.Say("读卡器未插好，或换了插口后端口号变了",
+			"The reader is unplugged, or its port got another number after it was plugged in elsewhere"),
+		Do: diagnosis.Say("插好读卡器；端口号变了请技术人员改用 /dev/serial/by-id 下的名称",
+			"Plug the reader in; if the number changed, have a technician use its name under /dev/serial/by-id")}
+	Denied = diagnosis.Entry{Code: "port_denied", Level: diagnosis.Critical, Who: diagnosis.Technician,
+		What: diagnosis.Say("没有使用端口的权限", "No permission to use the port"),
+		Why: diagnosis.Say("设备文件只允许所示的组使用，本用户不在其中",
+			"The device file is open to the group shown only, and this user is not in it"),
+		Do: diagnosis.Say("把运行用户加入该组（usermod -aG 组 用户）后重新登录或重启服务",
+			"Add the user to that group (usermod -aG GROUP USER), then log in again or restart the service")}
+	Held = diagnosis.Entry{Code: "port_held", Level: diagnosis.Critical, Who: diagnosis.Technician,
+		What: diagnosis.Say("端口被其他程序占用", "Another program holds the port"),
+		Why: diagnosis.Say("厂商服务、另一个读卡程序或 ModemManager、brltty 打开了它",
+			"A vendor's service, another card program, ModemManager or brltty has opened it"),
+		Do: diagnosis.Say("停止所示程序；ModemManager 用 udev 规则 ENV{ID_MM_DEVICE_IGNORE}=\"1\"，brltty 请卸载",
+			"Stop the program shown; for ModemManager a udev rule ENV{ID_MM_DEVICE_IGNORE}=\"1\", brltty is best removed")}
+	NoPort = diagnosis.Entry{Code: "port_unusable", Level: diagnosis.Critical, Who: diagnosis.Technician,
+		What: diagnosis.Say("这不是可用的串口", "This is no usable serial port"),
+		Why:  diagnosis.Say("路径指向别的文件，或驱动不支持该波特率", "The path is another kind of file, or the driver does not know the rate"),
+		Do:   diagnosis.Say("在配置中改为下面列出的端口之一", "Name one of the ports that idtap diag lists in the configuration")}
+)
+
+// Entries lists what the checks of this package find.
+func Entries() []diagnosis.Entry { return []diagnosis.Entry{Missing, Denied, Held, NoPort} }
+
+// Explain is the finding that stands behind a failure to open a port, or a
+// failure of what is on it.
+func Explain(reader, path string, err error) diagnosis.Finding {
+	switch {
+	case errors.Is(err, driver.ErrBusy):
+		return heldBy(path)
+	case errors.Is(err, driver.ErrDenied):
+		return diagnosis.NewFinding(Denied, path, permissions(path))
+	}
+	if _, there := os.Stat(path); errors.Is(err, driver.ErrGone) && there != nil {
+		return diagnosis.NewFinding(Missing, path, others(path))
+	}
+	var e *driver.Error
+	if errors.Is(err, driver.ErrProtocol) && errors.As(err, &e) && e.Op == "open" {
+		return diagnosis.NewFinding(NoPort, path)
+	}
+	if f, ok := sam.Explain(reader, err); ok {
+		f.Detail = path
+		return f
+	}
+	return diagnosis.NewFinding(NoPort, path)
+}
+
+// heldBy names who has a port: another idtap is a finding of its own.
+func heldBy(path string) diagnosis.Finding {
+	holders := diagnosis.Holders(path)
+	if len(holders) == 0 {
+		return diagnosis.NewFinding(Held, path, "seen by root only")
+	}
+	if p := holders[0]; p.Idtap() {
+		return diagnosis.NewFinding(diagnosis.SecondDaemon, fmt.Sprintf("pid %d", p.PID), path)
+	}
+	names := make([]string, len(holders))
+	for i, p := range holders {
+		names[i] = p.String()
+	}
+	return diagnosis.NewFinding(Held, path, strings.Join(names, ", "))
+}
+
+// others names the ports that are there instead.
+func others(path string) string {
+	ports, err := Ports()
+	if err != nil || len(ports) == 0 {
+		return "no serial port is there"
+	}
+	var names []string
+	for _, p := range ports {
+		if p.Path != path {
+			names = append(names, p.stableOr())
+		}
+	}
+	return "there are " + strings.Join(names, ", ")
+}
+
+func (p Info) stableOr() string {
+	if p.Stable != "" {
+		return p.Stable
+	}
+	return p.Path
+}
+
+// describe is a port as a technician knows it.
+func (p Info) describe() string {
+	parts := []string{p.Path}
+	if p.VID != "" {
+		parts = append(parts, "USB "+p.VID+":"+p.PID)
+	}
+	if p.Driver != "" {
+		parts = append(parts, p.Driver)
+	}
+	if p.Serial != "" {
+		parts = append(parts, "serial "+p.Serial)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// ConfigLine is the line of the readers' list that makes a port a reader.
+func (p Info) ConfigLine() string {
+	return fmt.Sprintf("- {name: front, driver: serial, port: %s, baud: auto}", p.stableOr())
+}
+
+// PortsCheck lists the ports that no reader is configured for, with the line to
+// add. It opens none of them: a serial bridge may be anything.
+func PortsCheck(list func() ([]Info, error), configured []string) diagnosis.Check {
+	return diagnosis.Check{Name: "serial-ports", Group: diagnosis.Serial, Run: func(_ context.Context, s *diagnosis.Sheet) {
+		ports, err := list()
+		if err != nil {
+			s.NotChecked(diagnosis.Say("无法列出端口", "ports cannot be listed"))
+			return
+		}
+		for _, p := range ports {
+			if slices.Contains(configured, p.Path) || p.Stable != "" && slices.Contains(configured, p.Stable) {
+				s.Fact(diagnosis.Say("已配置的端口", "configured port"), "%s", p.describe())
+				continue
+			}
+			s.Fact(diagnosis.Say("未配置的端口（未打开）", "port not configured (not opened)"), "%s", p.describe())
+			s.Fact(diagnosis.Say("如为读卡器，加入 readers", "if it is a reader, add to readers"), "%s", p.ConfigLine())
+		}
+		if len(ports) == 0 {
+			s.Fact(diagnosis.Say("串口", "serial ports"), "0")
+		}
+	}}
+}
+
+// Examine opens a reader's port, which nothing else of this program has open,
+// and tries the module on it.
+func (d *Driver) Examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
+	w := sam.NewStopwatch(d.Clock)
+	spec.Wire = w
+	dev, err := d.Open(ctx, spec)
+	if err != nil {
+		s.Add(Explain(spec.Name, spec.Port, err))
+		return
+	}
+	before := *s
+	sam.Examine(ctx, s, spec.Name, dev, w)
+	dev.Close()
+	if spec.Baud == 0 || !quiet(before, s) {
+		return
+	}
+	// Nothing good at the configured rate: is there another?
+	other := spec
+	other.Baud, other.Wire = 0, nil
+	if dev, err := (&Driver{Clock: d.Clock}).Open(ctx, other); err == nil {
+		id, err := dev.Identify(ctx)
+		dev.Close()
+		if err == nil && id.Baud != spec.Baud {
+			*s = before
+			s.Find(sam.WrongBaud, spec.Name, fmt.Sprintf("%d is configured, %d answers", spec.Baud, id.Baud))
+		}
+	}
+}
+
+// quiet reports whether all that was found is that nothing understandable came.
+func quiet(before diagnosis.Sheet, after *diagnosis.Sheet) bool {
+	return after.Found(sam.Silent.Code, before) || after.Found(sam.Foreign.Code, before)
+}
+
+// ProbeCheck asks one named port for a module at every rate; no other port is
+// touched.
+func ProbeCheck(clock clockwork.Clock, path string) diagnosis.Check {
+	return diagnosis.Check{Name: "probe-port", Group: diagnosis.SAM, Run: func(ctx context.Context, s *diagnosis.Sheet) {
+		port, err := Open(path, path, 0)
+		if err != nil {
+			s.Add(Explain(path, path, err))
+			return
+		}
+		defer port.Close()
+		w := sam.NewStopwatch(clock)
+		observed := line{driver.Observed(port, w), port}
+		heard, rate, err := sam.Probe(ctx, observed, sam.Options{Name: path, Detail: "serial " + path, Clock: clock})
+		foreign := false
+		for _, h := range heard {
+			foreign = foreign || h.Answer == "other"
+			s.Fact(diagnosis.Say(fmt.Sprintf("%d 波特", h.Baud), fmt.Sprintf("%d baud", h.Baud)), "%s", answers[h.Answer])
+		}
+		switch {
+		case err != nil:
+			s.Add(Explain(path, path, err))
+		case rate == 0 && foreign:
+			s.Find(sam.Foreign, path)
+		case rate == 0:
+			s.Find(sam.Silent, path)
+		default:
+			w.Reset()
+			sam.Examine(ctx, s, path, sam.NewClient(observed, sam.Options{Name: path, Detail: "serial " + path, Baud: rate, Clock: clock}), w)
+			line := Info{Path: path}
+			if ports, err := Ports(); err == nil {
+				if i := slices.IndexFunc(ports, func(p Info) bool { return p.Path == path }); i >= 0 {
+					line = ports[i]
+				}
+			}
+			s.Fact(diagnosis.Say("加入 readers", "add to readers"), "%s", line.ConfigLine())
+		}
+	}}
+}
+
+var answers = map[string]string{"sam": "SAM", "other": "?", "": "-"}
