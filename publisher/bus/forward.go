@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type Queue interface {
 	Delivered(ctx context.Context, row int64, ack outbox.Ack, chain outbox.ChainState) error
 	// DeadLetter puts a record that can never be delivered where people see it.
 	DeadLetter(ctx context.Context, row int64, reason string) error
+	// List gives records in the queue's order, without their bodies.
+	List(ctx context.Context, f outbox.ListFilter) ([]outbox.Listed, error)
 	// Get finds a record by its event id, in whatever state; outbox.ErrNotFound.
 	Get(ctx context.Context, id string) (outbox.Record, error)
 	Chain(ctx context.Context, filter string) (outbox.ChainState, bool, error)
@@ -77,7 +80,13 @@ type forwarder struct {
 	wake   chan struct{} // the connection changed, or a foreign epoch was adopted
 	stale  atomic.Bool   // the connection changed: what is known of the stream may be wrong
 
-	view     view
+	view  view
+	chain *outbox.ChainState // as of the last acknowledgement; nil: ask the queue
+	acked *acked             // stored and not marked yet: one at most, and then ahead is set
+	ahead *outbox.Record     // the next to publish, read while acked was on its way
+	// listed waited behind ahead when it was last looked.
+	listed []outbox.Listed
+
 	stopped  bool // somebody else's events were met; until the queue has adopted them
 	silent   int  // publishes in a row without an answer
 	attempts int  // since the last success
@@ -97,6 +106,10 @@ func (f *forwarder) run(ctx context.Context) {
 	f.stopped = true // until the queue says otherwise: a note of foreign events outlives a restart
 	for {
 		err := f.step(ctx)
+		if err != nil {
+			f.chain = nil
+			err = cmp.Or(f.flush(ctx), err)
+		}
 		switch {
 		case ctx.Err() != nil || errors.Is(err, outbox.ErrClosed):
 			return
@@ -127,7 +140,7 @@ func (f *forwarder) step(ctx context.Context) error {
 	if err := f.prepare(ctx, nc, js); err != nil {
 		return err
 	}
-	r, err := f.next(ctx)
+	r, err := f.take(ctx)
 	switch {
 	case err == nil:
 		return f.deliver(ctx, nc, js, r)
@@ -286,7 +299,7 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 	}
 	msg, dead, err := f.message(r)
 	if dead != "" {
-		return f.bury(ctx, r, dead)
+		return errors.Join(f.flush(ctx), f.bury(ctx, r, dead))
 	} else if err != nil {
 		return err
 	}
@@ -295,15 +308,17 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 	}
 	chain := outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created}
 	opts := []jetstream.PublishOpt{jetstream.WithExpectStream(f.stream), jetstream.WithRetryAttempts(0)}
+	join := func() error { return nil }
 	if f.view.chain {
 		var settled bool
 		if chain, settled, err = f.position(ctx, nc, r); err != nil || settled {
 			return err
 		}
 		opts = append(opts, jetstream.WithExpectLastSequenceForSubject(chain.LastSequence, r.Filter))
+		join = f.meanwhile(ctx, r)
 	}
 	ack, err := f.publish(ctx, js, msg, opts)
-	if err := f.failAt("published"); err != nil {
+	if err := errors.Join(join(), f.failAt("published")); err != nil {
 		return err
 	}
 	if err != nil {
@@ -311,6 +326,12 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 	}
 	if ack.Stream != f.stream {
 		return &stop{WrongStream, fmt.Errorf("stream %s acknowledged, not %s", ack.Stream, f.stream)}
+	}
+	chain.LastSequence = max(chain.LastSequence, ack.Sequence) // a duplicate may lie behind the position
+	f.chain = &chain
+	if f.ahead != nil {
+		f.acked = &acked{r, ack.Sequence, ack.Duplicate, chain}
+		return nil
 	}
 	return f.settle(ctx, r, ack.Sequence, ack.Duplicate, chain)
 }
@@ -360,11 +381,9 @@ func (f *forwarder) settle(ctx context.Context, r outbox.Record, seq uint64, dup
 	return f.failAt("delivered")
 }
 
-// mark marks a stored record. A duplicate's sequence may lie behind the chain's
-// position, which never goes back on the same stream.
+// mark marks a stored record and moves the chain's position, both or neither.
 func (f *forwarder) mark(ctx context.Context, r outbox.Record, seq uint64, duplicate bool, chain outbox.ChainState) error {
 	ack := outbox.Ack{Stream: f.stream, Sequence: seq, Duplicate: duplicate, Local: f.embedded != nil, At: f.clock.Now()}
-	chain.LastSequence = max(chain.LastSequence, seq)
 	if err := f.queue.Delivered(ctx, r.Row, ack, chain); err != nil {
 		return &stop{QueueFailed, err}
 	}

@@ -15,6 +15,9 @@ import (
 // does not know it for this incarnation of the stream, it is read from there;
 // settled: the record turned out to be stored already.
 func (f *forwarder) position(ctx context.Context, nc *nats.Conn, r outbox.Record) (chain outbox.ChainState, settled bool, err error) {
+	if c := f.chain; c != nil && c.Filter == r.Filter && c.StreamCreated.Equal(f.view.created) {
+		return *c, false, nil
+	}
 	chain, known, err := f.queue.Chain(ctx, r.Filter)
 	if err != nil {
 		return chain, false, &stop{QueueFailed, err}
@@ -38,9 +41,9 @@ func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record,
 	}
 	same := chain.StreamCreated.Equal(f.view.created)
 	next = outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created, LastSequence: last.Seq}
-	own, err := f.own(ctx, last, next)
-	if err != nil {
-		return next, false, err
+	own, stored, err := f.own(ctx, r, last, chain, next)
+	if err != nil || stored {
+		return next, stored, err
 	}
 	switch reconcile(r, chain, known, same, own, last) {
 	case isStored:
@@ -69,23 +72,54 @@ func (f *forwarder) last(ctx context.Context, nc *nats.Conn, filter string, atLe
 	return last, nil
 }
 
-// own reports whether the last message is in this queue's journal. It may be
-// another record than the one at hand, put behind that by a requeue after its
-// acknowledgement was lost: then it is settled here, or it would be stored again.
-func (f *forwarder) own(ctx context.Context, last stored, next outbox.ChainState) (bool, error) {
-	if last.ID == "" {
-		return false, nil
+// own reports whether the last message is in this queue's journal, and whether r
+// is therefore stored.
+//
+// It may be another record than the one at hand: acknowledged and not marked
+// when the process died, or overtaken by a requeue after its acknowledgement was
+// lost. All that waits before it was published before it and is stored as well,
+// unless it was put back by hand since. The marks are set in order and the
+// chain's position moves with the last of them only, so that a crash on the way
+// comes back here.
+func (f *forwarder) own(ctx context.Context, r outbox.Record, last stored, was, next outbox.ChainState) (own, settled bool, err error) {
+	if last.ID == "" || last.MsgID == messageID(r) {
+		return false, false, nil
 	}
 	mine, err := f.queue.Get(ctx, last.ID)
 	switch {
 	case errors.Is(err, outbox.ErrNotFound):
-		return false, nil
+		return false, false, nil
 	case err != nil:
-		return false, &stop{QueueFailed, err}
+		return false, false, &stop{QueueFailed, err}
 	case messageID(mine) != last.MsgID:
-		return true, nil // stored before it was put back by hand
+		return true, false, nil // stored before it was put back by hand
 	}
-	return true, f.mark(ctx, mine, last.Seq, true, next)
+	for row := int64(0); ; {
+		list, err := f.queue.List(ctx, outbox.ListFilter{State: outbox.Waiting, After: row})
+		if err != nil {
+			return true, false, &stop{QueueFailed, err}
+		}
+		for _, l := range list {
+			row = l.Row
+			if row >= mine.Row || l.Requeued > 0 {
+				continue
+			}
+			before, err := f.queue.Get(ctx, l.ID)
+			if err != nil {
+				return true, false, &stop{QueueFailed, err}
+			}
+			if before.Filter != r.Filter {
+				continue
+			}
+			if err := f.mark(ctx, before, 0, true, was); err != nil {
+				return true, false, err
+			}
+			settled = settled || before.Row == r.Row
+		}
+		if len(list) == 0 || row >= mine.Row {
+			return true, settled, f.mark(ctx, mine, last.Seq, true, next)
+		}
+	}
 }
 
 // meet stops delivery: somebody else publishes under this desk's id. The chain

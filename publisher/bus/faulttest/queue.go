@@ -2,6 +2,7 @@ package faulttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -189,6 +190,28 @@ func (q *Queue) SetChain(_ context.Context, c outbox.ChainState) error {
 	}
 	q.chains[c.Filter] = c
 	return nil
+}
+
+// List implements bus.Queue, as far as it is asked: what waits.
+func (q *Queue) List(_ context.Context, f outbox.ListFilter) ([]outbox.Listed, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if f.State != outbox.Waiting {
+		return nil, errors.New("only what waits can be listed")
+	}
+	var list []outbox.Listed
+	for _, r := range q.records[min(int(f.After), len(q.records)):] {
+		_, acked := q.acks[r.Row]
+		_, dead := q.dead[r.Row]
+		if acked || dead {
+			continue
+		}
+		list = append(list, outbox.Listed{Row: r.Row, Stamp: r.Stamp, Subject: r.Subject, State: outbox.Waiting, Requeued: r.Requeued})
+		if len(list) == f.Limit {
+			break
+		}
+	}
+	return list, q.fail
 }
 
 // Get implements bus.Queue.

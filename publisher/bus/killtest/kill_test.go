@@ -58,8 +58,9 @@ func newCampaign(t *testing.T, url string) *campaign {
 }
 
 // life runs one child until it dies or is done. death picks a fail point, limit
-// a time after which it is killed from outside; 0 is never.
-func (c *campaign) life(taps, death int, limit time.Duration) {
+// a time after which it is killed from outside; 0 is never. A child that lives
+// longer than patience hangs.
+func (c *campaign) life(taps, death int, limit, patience time.Duration) {
 	c.t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childDir+"="+c.dir, childURL+"="+c.url, fmt.Sprintf("%s=%d", childDeath, death), fmt.Sprintf("%s=%d", childTaps, taps))
@@ -72,7 +73,7 @@ func (c *campaign) life(taps, death int, limit time.Duration) {
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	hung := time.AfterFunc(time.Minute, func() { cmd.Process.Signal(os.Interrupt); cmd.Process.Kill() })
+	hung := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	defer hung.Stop()
 	if limit > 0 {
 		defer time.AfterFunc(limit, func() { cmd.Process.Kill() }).Stop()
@@ -98,17 +99,18 @@ func (c *campaign) life(taps, death int, limit time.Duration) {
 	}
 }
 
-// rage kills n children, half at fail points and half from outside.
+// rage kills n children, half at fail points and half from outside; those that
+// were done before death came do not count.
 func (c *campaign) rage(n int) {
 	c.t.Helper()
-	for i := range n {
+	for i := 0; c.steps+c.outside < n; i++ {
 		if i%2 == 0 {
-			c.life(20, 1+rand.IntN(250), 0)
+			c.life(15, 1+rand.IntN(160), 0, time.Minute)
 		} else {
-			c.life(20, 0, time.Duration(10+rand.IntN(150))*time.Millisecond)
+			c.life(15, 0, time.Duration(10+rand.IntN(120))*time.Millisecond, time.Minute)
 		}
 	}
-	c.life(1, 0, 0)
+	c.life(1, 0, 0, 10*time.Minute)
 }
 
 // journal is what the queue holds in the end.
