@@ -34,6 +34,10 @@ var browser struct {
 }
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "daemon" {
+		daemon(os.Args[2:])
+		os.Exit(0)
+	}
 	code := m.Run()
 	if browser.stop != nil {
 		browser.stop()

@@ -21,65 +21,97 @@ import (
 	"idtap/reader/identity"
 )
 
-// stack is everything between the simulated module's bytes and the page: line,
-// SAM client, reader, intake, queue on disk, board, server. Only the bus is left
-// to the test.
-type stack struct {
-	t      *testing.T
-	module *mock.Module
-	board  *desk.Board
-	queue  *outbox.Queue
-	url    string
+// parts are what a stack is put together from.
+type parts struct {
+	reader func(context.Context) (driver.Device, error)
+	queue  outbox.Options
+	intake publisher.Options
+	page   desk.Options
 }
 
-func newStack(t *testing.T, change ...func(*mock.Options, *outbox.Options, *publisher.Options)) *stack {
-	t.Helper()
+func defaultParts(dir string) parts {
 	clock := clockwork.NewRealClock()
-	log := zerolog.Nop()
-	mo := mock.Options{}
-	oo := outbox.Options{Dir: t.TempDir(), MinFree: 1, RepeatWindow: 5 * time.Minute, Log: log}
-	po := publisher.Options{Desk: event.DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "inflow", Test: true, Zone: zone, RefKey: []byte("synthetic key of at least 32 characters")},
-		Retain: time.Hour, Clock: clock, Log: log}
-	for _, c := range change {
-		c(&mo, &oo, &po)
+	return parts{
+		queue: outbox.Options{Dir: dir, MinFree: 1, RepeatWindow: 5 * time.Minute, Log: zerolog.Nop()},
+		intake: publisher.Options{Desk: event.DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "inflow", Test: true, Zone: zone,
+			RefKey: []byte("synthetic key of at least 32 characters")}, Retain: time.Hour, Clock: clock, Log: zerolog.Nop()},
+		page: desk.Options{Listen: "127.0.0.1:0", Mask: true, Clock: clock, Log: zerolog.Nop()},
 	}
-	s := &stack{t: t, module: mock.NewModule(mo)}
+}
+
+// stack is everything between a reader's bytes and the page: SAM client, reader,
+// intake, queue on disk, board, server.
+type stack struct {
+	queue   *outbox.Queue
+	board   *desk.Board
+	server  *desk.Server
+	reader  *reader.Reader
+	running sync.WaitGroup
+	url     string
+}
+
+func assemble(ctx context.Context, p parts) (*stack, error) {
+	s := &stack{board: desk.NewBoard(desk.BoardOptions{DeskID: p.intake.Desk.ID, DeskName: "文化路街道便民服务中心", Test: true, Zone: zone})}
 	var err error
-	if s.queue, err = outbox.Open(t.Context(), oo); err != nil {
-		t.Fatal(err)
+	if s.queue, err = outbox.Open(ctx, p.queue); err != nil {
+		return nil, err
 	}
-	s.board = desk.NewBoard(desk.BoardOptions{DeskID: po.Desk.ID, DeskName: "文化路街道便民服务中心", Test: true, Zone: zone, Clock: clock})
-	s.board.Bus(desk.BusState{Mode: desk.BusConnected})
-	po.Queue, po.Observers = s.queue, []publisher.Observer{s.board}
-	intake := publisher.NewIntake(po)
-	server, err := desk.NewServer(desk.Options{Listen: "127.0.0.1:0", Mask: true, Board: s.board, Decisions: intake, Clock: clock, Log: log})
-	if err != nil {
-		t.Fatal(err)
+	p.intake.Queue, p.intake.Observers = s.queue, []publisher.Observer{s.board}
+	intake := publisher.NewIntake(p.intake)
+	p.page.Board, p.page.Decisions = s.board, intake
+	if s.server, err = desk.NewServer(p.page); err != nil {
+		return nil, err
 	}
-	addr, err := server.Listen(t.Context())
+	addr, err := s.server.Listen(ctx)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	s.url = "http://" + addr.String()
-	r := reader.New(reader.Options{Name: "front", Sink: intake, Poll: 20 * time.Millisecond, Clock: clock, Identity: identity.Options{DeskDivision: "410105"},
-		Open: func(context.Context) (driver.Device, error) {
-			line, err := s.module.Open()
-			if err != nil {
-				return nil, err
-			}
-			return sam.NewClient(line, sam.Options{Name: "front", Model: "simulated", Baud: 115200, Clock: clock}), nil
-		}})
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { r.Run(ctx) })
-	running.Go(func() {
-		if err := server.Serve(ctx); err != nil {
-			t.Error(err)
+	s.reader = reader.New(reader.Options{Name: "front", Sink: intake, Poll: 20 * time.Millisecond, Open: p.reader, Identity: identity.Options{DeskDivision: "410105"}})
+	return s, nil
+}
+
+func (s *stack) run(ctx context.Context, failed func(error)) {
+	s.running.Go(func() { s.reader.Run(ctx) })
+	s.running.Go(func() {
+		if err := s.server.Serve(ctx); err != nil {
+			failed(err)
 		}
 	})
+}
+
+// simulated is a stack over a module in this process; the bus is left to the
+// test.
+type simulated struct {
+	*stack
+	t      *testing.T
+	module *mock.Module
+}
+
+func newStack(t *testing.T, change ...func(*parts)) *simulated {
+	t.Helper()
+	p := defaultParts(t.TempDir())
+	s := &simulated{t: t, module: mock.NewModule(mock.Options{})}
+	p.reader = func(context.Context) (driver.Device, error) {
+		line, err := s.module.Open()
+		if err != nil {
+			return nil, err
+		}
+		return sam.NewClient(line, sam.Options{Name: "front", Model: "simulated", Baud: 115200}), nil
+	}
+	for _, c := range change {
+		c(&p)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var err error
+	if s.stack, err = assemble(ctx, p); err != nil {
+		t.Fatal(err)
+	}
+	s.board.Bus(desk.BusState{Mode: desk.BusConnected})
+	s.run(ctx, func(err error) { t.Error(err) })
 	t.Cleanup(func() {
 		cancel()
-		running.Wait()
+		s.running.Wait()
 		s.board.Close()
 		if err := s.queue.Close(); err != nil {
 			t.Error(err)
@@ -98,7 +130,7 @@ func specimen(change func(*mock.Card)) mock.Card {
 	return c
 }
 
-func (s *stack) events() []string {
+func (s *simulated) events() []string {
 	s.t.Helper()
 	records, err := s.queue.Recent(s.t.Context(), time.Now().Add(-time.Hour), 100)
 	if err != nil {
@@ -183,7 +215,7 @@ func TestSimulatedReaderPlaceAgain(t *testing.T) {
 
 // A full disk is said at the tap, and the card counts once.
 func TestSimulatedReaderDiskFull(t *testing.T) {
-	s := newStack(t, func(_ *mock.Options, o *outbox.Options, _ *publisher.Options) { o.MinFree = 1 << 60 })
+	s := newStack(t, func(p *parts) { p.queue.MinFree = 1 << 60 })
 	b := newTab(t, s.url)
 	b.face("front", "请放证件")
 	s.module.Place(specimen(nil))
@@ -195,7 +227,7 @@ func TestSimulatedReaderDiskFull(t *testing.T) {
 }
 
 func TestSimulatedReaderRefusesExpired(t *testing.T) {
-	s := newStack(t, func(_ *mock.Options, _ *outbox.Options, p *publisher.Options) { p.RefuseExpired = true })
+	s := newStack(t, func(p *parts) { p.intake.RefuseExpired = true })
 	b := newTab(t, s.url)
 	b.face("front", "请放证件")
 	s.module.Place(specimen(func(c *mock.Card) { c.ValidFrom, c.ValidTo = "20040101", "20240101" }))
