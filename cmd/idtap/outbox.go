@@ -89,7 +89,7 @@ func (a *app) changeOutbox(ctx context.Context, file string, do func(*outbox.Que
 // lockedOutbox says in the user's language who has the queue.
 func (a *app) lockedOutbox(err error) error {
 	var locked *outbox.LockedError
-	if a.lang != "zh" || !errors.As(err, &locked) {
+	if a.lang != "zh" || !errors.As(err, &locked) || locked.PID == 0 {
 		return err
 	}
 	return fmt.Errorf("%s 的队列正由另一个 idtap（进程 %d）使用：请先停止它，或另设 outbox.dir", locked.Dir, locked.PID)

@@ -117,7 +117,7 @@ func stored(t testing.TB, q *Queue) map[string]Listed {
 func TestKilledAtRandom(t *testing.T) {
 	dir := t.TempDir()
 	accepted := map[string]said{}
-	for round := range 12 * faults() {
+	for round := range 10 * faults() {
 		cmd := child(t, "append", dir)
 		pipe, err := cmd.StdoutPipe()
 		if err != nil {
@@ -181,7 +181,7 @@ func TestPowerCutSnapshots(t *testing.T) {
 	}
 	var shots []snapshot
 	ids := []string{}
-	for n := range 300 {
+	for n := range 120 {
 		ids = append(ids, accept(t, q, draft(n)).ID)
 		if n%5 == 0 && n > 0 {
 			r, err := q.Next(t.Context())
@@ -192,7 +192,7 @@ func TestPowerCutSnapshots(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if rand.IntN(15) == 0 {
+		if rand.IntN(10) == 0 {
 			dir := memDir(t)
 			copyDir(t, from, dir)
 			fi, err := os.Stat(filepath.Join(dir, dbName+"-wal"))

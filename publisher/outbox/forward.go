@@ -170,7 +170,7 @@ func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
 	return q.do(ctx, "adopt", func(t *tx) error {
 		if epoch == t.tip.epoch {
 			if lastSeq >= t.tip.next {
-				if err := newEpoch(t.ctx, t.q.conn, lastSeq+1, t.now); err != nil {
+				if err := newEpoch(t.ctx, t.q.conn, lastSeq+1, t.tip.row+1, t.now); err != nil {
 					return err
 				}
 			}

@@ -83,7 +83,7 @@ func fillDisk(dir string, minFree int64) {
 			must(0, errors.New("the disk is full and Stats does not say so"))
 		}
 		refused := tap(400) // the log's own room is used up on the way
-		if tap(1) != 1 {
+		if refused == 0 || minFree > 0 && tap(1) != 1 { // unwatched, a checkpoint may just have made room for it
 			must(0, errors.New("a tap was accepted on a full disk"))
 		}
 		check("full")

@@ -143,6 +143,9 @@ func (q *Queue) open(ctx context.Context) error {
 // a lost key must not be papered over by a new one.
 func openKeys(ctx context.Context, o Options) (*keyring, error) {
 	keys, err := loadKeys(o.KeyFile)
+	if err == nil && filepath.Dir(o.KeyFile) == filepath.Clean(o.Dir) {
+		err = restrict(o.KeyFile)
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err
 	}
@@ -265,7 +268,7 @@ func (q *Queue) begin(ctx context.Context) error {
 		return err
 	}
 	if n == 0 {
-		if err := newEpoch(ctx, q.conn, 1, q.o.Clock.Now()); err != nil {
+		if err := newEpoch(ctx, q.conn, 1, q.tip.row+1, q.o.Clock.Now()); err != nil {
 			return err
 		}
 	}
@@ -279,14 +282,14 @@ func (q *Queue) begin(ctx context.Context) error {
 	return nil
 }
 
-// newEpoch begins an epoch: a random id, so that a queue made anew is not taken
+// newEpoch begins an epoch at a row: a random id, so that a queue made anew is not taken
 // for the one before it.
-func newEpoch(ctx context.Context, conn *sql.Conn, next uint64, now time.Time) error {
+func newEpoch(ctx context.Context, conn *sql.Conn, next uint64, row int64, now time.Time) error {
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, "INSERT INTO epochs (epoch, next_seq, begun_at) VALUES (?, ?, ?)", id.String(), int64(next), now.UnixMilli())
+	_, err = conn.ExecContext(ctx, "INSERT INTO epochs (epoch, next_seq, first_row, begun_at) VALUES (?, ?, ?, ?)", id.String(), int64(next), row, now.UnixMilli())
 	return err
 }
 

@@ -34,15 +34,17 @@ func (q *Queue) replace(ctx context.Context, cause error) error {
 		if err := q.detachKeepingLog(); err != nil {
 			return err
 		}
-		aside := asideName(q.o)
-		n, err := rebuild(ctx, q.o, q.keys, aside, head, headed)
-		if err != nil {
-			return err
+		if !exists(filepath.Join(q.dir, readyName)) { // else an exchange before this one was interrupted
+			aside := asideName(q.o)
+			n, err := rebuild(ctx, q.o, q.keys, aside, head, headed)
+			if err != nil {
+				return err
+			}
+			q.o.Log.Warn().Str("file", aside).Int("carried", n).Msg("a new queue is begun; the damaged one is kept")
 		}
 		if err := finishRebuild(q.o); err != nil {
 			return err
 		}
-		q.o.Log.Warn().Str("file", aside).Int("carried", n).Msg("a new queue was begun; the damaged one was kept")
 		return q.start(ctx)
 	}()
 	if err != nil {
@@ -175,7 +177,7 @@ type salvaged struct {
 
 // carried are the tables that are copied as they are, with their columns.
 var carried = []struct{ name, columns string }{
-	{"epochs", "n, epoch, next_seq, begun_at"},
+	{"epochs", "n, epoch, next_seq, first_row, begun_at"},
 	{"gaps", "epoch, first, last, records, found_at, file"},
 	{"chains", "filter, stream_created, last_sequence"},
 	{"repeats", "id, epoch, seq, at, sealed"},
@@ -300,7 +302,7 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 		}
 	}
 	start := sha256.Sum256([]byte("idtap rebuilt queue\x00" + filepath.Base(aside)))
-	prev := start[:]
+	prev, last := start[:], s.pruned
 	now := o.Clock.Now()
 	var keysUsed []string
 	for _, e := range s.entries {
@@ -324,8 +326,8 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 				return err
 			}
 		}
-		prev = e.hash
-		if _, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO epochs (epoch, next_seq, begun_at) VALUES (?, 1, ?)", e.epoch, e.acceptedAt); err != nil {
+		prev, last = e.hash, e.row
+		if _, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO epochs (epoch, next_seq, first_row, begun_at) VALUES (?, 1, ?, ?)", e.epoch, e.row, e.acceptedAt); err != nil {
 			return err
 		}
 	}
@@ -335,7 +337,7 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 			return err
 		}
 	}
-	if err := newEpoch(ctx, conn, 1, now); err != nil {
+	if err := newEpoch(ctx, conn, 1, last+1, now); err != nil {
 		return err
 	}
 	if err := setAnchor(ctx, conn, s.pruned, start[:]); err != nil {

@@ -19,15 +19,13 @@ func (q *Queue) retain() (more bool) {
 	_, err := q.try([]*op{{name: "retain", run: func(t *tx) error {
 		changed = 0
 		before, after := old(q.o.Retain)
-		n, err := t.exec(`UPDATE journal SET state = 'erased' WHERE row IN (SELECT row FROM journal
-			WHERE state = 'delivered' AND NOT settled_at BETWEEN ? AND ? LIMIT ?)`, before, after, sweepLimit)
-		if err != nil {
+		const due = " WHERE row IN (SELECT row FROM journal WHERE state = 'delivered' AND NOT settled_at BETWEEN ? AND ? ORDER BY row LIMIT ?)"
+		if _, err := t.exec("DELETE FROM bodies"+due, before, after, sweepLimit); err != nil {
 			return err
 		}
-		if n > 0 {
-			if _, err := t.exec("DELETE FROM bodies WHERE row IN (SELECT row FROM bodies JOIN journal USING (row) WHERE state = 'erased')"); err != nil {
-				return err
-			}
+		n, err := t.exec("UPDATE journal SET state = 'erased'"+due, before, after, sweepLimit)
+		if err != nil {
+			return err
 		}
 		changed += n
 		if n, err = t.exec("DELETE FROM quarantine WHERE NOT at BETWEEN ? AND ?", before, after); err != nil {

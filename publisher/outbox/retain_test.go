@@ -18,14 +18,16 @@ import (
 func deliverAll(t testing.TB, q *Queue) (records []Record) {
 	t.Helper()
 	ctx := context.Background()
-	for stats(t, q).Waiting > 0 {
-		r, err := q.Next(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		records = append(records, r)
-		if err := q.Delivered(ctx, r.Row, Ack{Stream: "S", Sequence: uint64(r.Row)}, ChainState{Filter: r.Filter, LastSequence: uint64(r.Row)}); err != nil {
-			t.Fatal(err)
+	for n := stats(t, q).Waiting; n > 0; n = stats(t, q).Waiting {
+		for range n {
+			r, err := q.Next(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records = append(records, r)
+			if err := q.Delivered(ctx, r.Row, Ack{Stream: "S", Sequence: uint64(r.Row)}, ChainState{Filter: r.Filter, LastSequence: uint64(r.Row)}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return records

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"modernc.org/sqlite"
 )
@@ -57,10 +58,11 @@ CREATE INDEX journal_state ON journal (state);
 CREATE INDEX journal_time ON journal (accepted_at);
 CREATE INDEX journal_refers ON journal (refers) WHERE refers <> '';
 CREATE TABLE epochs (
-	n        INTEGER PRIMARY KEY,
-	epoch    TEXT NOT NULL UNIQUE,
-	next_seq INTEGER NOT NULL,
-	begun_at INTEGER NOT NULL
+	n         INTEGER PRIMARY KEY,
+	epoch     TEXT NOT NULL UNIQUE,
+	next_seq  INTEGER NOT NULL,
+	first_row INTEGER NOT NULL,
+	begun_at  INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE gaps (
 	epoch    TEXT NOT NULL,
@@ -187,32 +189,40 @@ func schemaVersion(ctx context.Context, conn *sql.Conn, known int) (int, error) 
 	return header, nil
 }
 
-// checkSchema compares the tables in a file with those that the upgrades make: a
-// damaged definition is still a definition to SQLite.
-func checkSchema(ctx context.Context, conn querier) error {
-	read := func(conn querier) (string, error) {
-		var all sql.NullString
-		err := conn.QueryRowContext(ctx, "SELECT group_concat(type || name || tbl_name || sql, ';') FROM (SELECT * FROM sqlite_schema ORDER BY name)").Scan(&all)
-		return all.String, err
-	}
+// definitions is the text of every table and index in a file.
+func definitions(ctx context.Context, conn querier) (string, error) {
+	var all sql.NullString
+	err := conn.QueryRowContext(ctx, "SELECT group_concat(type || name || tbl_name || sql, ';') FROM (SELECT * FROM sqlite_schema ORDER BY name)").Scan(&all)
+	return all.String, err
+}
+
+// ownDefinitions are those that the upgrades make.
+var ownDefinitions = sync.OnceValues(func() (string, error) {
+	ctx := context.Background()
 	db, err := sql.Open("sqlite", ":memory:")
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer db.Close()
-	model, err := db.Conn(ctx)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := upgrade(ctx, conn, upgrades); err != nil {
+		return "", err
+	}
+	return definitions(ctx, conn)
+})
+
+// checkSchema compares the tables in a file with our own: a damaged definition
+// is still a definition to SQLite.
+func checkSchema(ctx context.Context, conn querier) error {
+	want, err := ownDefinitions()
 	if err != nil {
 		return err
 	}
-	defer model.Close()
-	if err := upgrade(ctx, model, upgrades); err != nil {
-		return err
-	}
-	want, err := read(model)
-	if err != nil {
-		return err
-	}
-	got, err := read(conn)
+	got, err := definitions(ctx, conn)
 	if err != nil {
 		return err
 	}

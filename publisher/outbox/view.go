@@ -492,12 +492,13 @@ func foreign(ctx context.Context, db querier) (*Foreign, error) {
 
 // currentEpoch gives the epoch that new records get and their next number.
 func currentEpoch(ctx context.Context, db querier) (epoch string, next uint64, err error) {
-	if err := db.QueryRowContext(ctx, "SELECT epoch, next_seq FROM epochs ORDER BY n DESC LIMIT 1").Scan(&epoch, &next); err != nil {
+	var first int64
+	if err := db.QueryRowContext(ctx, "SELECT epoch, next_seq, first_row FROM epochs ORDER BY n DESC LIMIT 1").Scan(&epoch, &next, &first); err != nil {
 		return "", 0, err
 	}
 	// Only an event in the place of a discarded one is out of order.
 	var last sql.NullInt64
-	err = db.QueryRowContext(ctx, "SELECT seq FROM journal WHERE epoch = ? AND place <> ? ORDER BY row DESC LIMIT 1", epoch, placeTaken).Scan(&last)
+	err = db.QueryRowContext(ctx, "SELECT seq FROM journal WHERE row >= ? AND epoch = ? AND place <> ? ORDER BY row DESC LIMIT 1", first, epoch, placeTaken).Scan(&last)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", 0, err
 	}
