@@ -102,7 +102,7 @@ func TestRoutesAreDescribed(t *testing.T) {
 func TestAnswersFitTheDescription(t *testing.T) {
 	api := readDescription(t)
 	d := serve(t, func(o *Options) {
-		o.PINFile = secretFile(t, "张敏 482913\n")
+		o.PINFile = secretFile(t, "张敏:482913\n")
 		o.Decoder = []string{os.Args[0], "decoder", "good"}
 	})
 	b := d.board

@@ -59,10 +59,10 @@ func readToken(path string) (string, error) {
 // operators are the people of the PIN file by the hash of their PIN.
 type operators map[[sha256.Size]byte]string
 
-// readPINs reads the PIN file: one operator a line, the name and the PIN with
-// spaces between; empty lines and lines that begin with # are skipped.
+// readPINs reads the PIN file: one operator:PIN a line, with a Chinese colon as
+// well; empty lines and lines that begin with # are skipped.
 //
-//	张敏 482913
+//	张敏:482913
 //
 // No error text holds a PIN.
 func readPINs(path string) (operators, error) {
@@ -77,11 +77,12 @@ func readPINs(path string) (operators, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		i := strings.LastIndexAny(line, " \t")
-		if i < 0 || utf8.RuneCountInString(line[i+1:]) < minPIN {
-			return nil, fmt.Errorf("PIN file: %s: line %d: want a name, a space and a PIN of at least %d characters", path, n, minPIN)
+		line = strings.ReplaceAll(line, "：", ":")
+		i := strings.LastIndexByte(line, ':')
+		if i < 1 || utf8.RuneCountInString(strings.TrimSpace(line[i+1:])) < minPIN {
+			return nil, fmt.Errorf("PIN file: %s: line %d: want operator:PIN, the PIN of at least %d characters", path, n, minPIN)
 		}
-		h := sha256.Sum256([]byte(line[i+1:]))
+		h := sha256.Sum256([]byte(strings.TrimSpace(line[i+1:])))
 		if _, taken := ops[h]; taken {
 			return nil, fmt.Errorf("PIN file: %s: line %d: two operators have the same PIN", path, n)
 		}

@@ -274,7 +274,7 @@ func TestRevealIsAuditedFirst(t *testing.T) {
 }
 
 func TestSignIn(t *testing.T) {
-	pins := secretFile(t, "# operators\n张敏 482913\nLi Wei  7731\n")
+	pins := secretFile(t, "# operators\n张敏:482913\nLi Wei：7731\n")
 	d := serve(t, func(o *Options) { o.PINFile = pins })
 	page := d.page()
 	if status, _, _ := d.ask(t, "POST", "/api/v1/registrations/a/reveal", `{}`, page); status != 403 {
@@ -310,7 +310,7 @@ func TestSignIn(t *testing.T) {
 }
 
 func TestGuessingPINsIsSlow(t *testing.T) {
-	d := serve(t, func(o *Options) { o.PINFile = secretFile(t, "a 4829\n") })
+	d := serve(t, func(o *Options) { o.PINFile = secretFile(t, "a:4829\n") })
 	page := d.page()
 	statuses := map[int]int{}
 	for range 20 {
@@ -358,8 +358,8 @@ func TestSecretFiles(t *testing.T) {
 		{"no token file", func(o *Options) { o.TokenFile = filepath.Join(t.TempDir(), "none") }},
 		{"PIN readable by others", func(o *Options) { o.PINFile = open }},
 		{"PIN without a name", func(o *Options) { o.PINFile = secretFile(t, "482913\n") }},
-		{"PIN too short", func(o *Options) { o.PINFile = secretFile(t, "张敏 123\n") }},
-		{"one PIN for two", func(o *Options) { o.PINFile = secretFile(t, "a 4829\nb 4829\n") }},
+		{"PIN too short", func(o *Options) { o.PINFile = secretFile(t, "张敏:123\n") }},
+		{"one PIN for two", func(o *Options) { o.PINFile = secretFile(t, "a:4829\nb:4829\n") }},
 		{"empty PIN file", func(o *Options) { o.PINFile = secretFile(t, "# nobody\n") }},
 		{"beyond loopback without TLS", func(o *Options) { o.Listen = "0.0.0.0:7643" }},
 		{"beyond loopback without token", func(o *Options) {

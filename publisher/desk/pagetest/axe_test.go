@@ -12,7 +12,7 @@ import (
 )
 
 // readAxe reads axe-core as `make test` installs it.
-func readAxe(t *testing.T) string {
+func readAxe(t testing.TB) string {
 	t.Helper()
 	modules := os.Getenv("IDTAP_NODE_MODULES")
 	if modules == "" {

@@ -34,9 +34,15 @@ var browser struct {
 }
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "daemon" {
-		daemon(os.Args[2:])
-		os.Exit(0)
+	if len(os.Args) > 2 { // this program in another role
+		switch os.Args[1] {
+		case "daemon":
+			daemon(os.Args[2:])
+			os.Exit(0)
+		case "decoder":
+			playDecoder(os.Args[2])
+			os.Exit(0)
+		}
 	}
 	code := m.Run()
 	if browser.stop != nil {
@@ -64,12 +70,12 @@ func startBrowser() {
 
 // tab is one page in the browser, with storage of its own.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 }
 
 // newTab opens a tab of 1024 x 768 at an address.
-func newTab(t *testing.T, url string) *tab {
+func newTab(t testing.TB, url string) *tab {
 	t.Helper()
 	browser.Do(startBrowser)
 	if browser.err != nil {
@@ -197,7 +203,7 @@ func (b *tab) shoot(name string) {
 
 // shrink keeps the 256 most frequent colours of a screenshot: flat areas and
 // text lose nothing that shows.
-func shrink(t *testing.T, raw []byte) (small []byte, colours int) {
+func shrink(t testing.TB, raw []byte) (small []byte, colours int) {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(raw))
 	if err != nil {

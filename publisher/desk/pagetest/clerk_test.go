@@ -1,6 +1,10 @@
 package pagetest
 
 import (
+	"image"
+	"image/color"
+	"image/png"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -144,7 +148,7 @@ func TestReleaseTwiceReadCard(t *testing.T) {
 // With PINs the operator signs in first, stays signed in over a reload, and is
 // named in the event.
 func TestSignIn(t *testing.T) {
-	pins := secret(t, "张敏 482913")
+	pins := secret(t, "张敏:482913")
 	r := newRig(t, func(o *desk.Options) { o.PINFile = pins })
 	b := newTab(t, r.url)
 	b.scheme("light")
@@ -279,4 +283,48 @@ func TestReloadIsSilent(t *testing.T) {
 	if got := eval[string](b, `document.querySelector("[role=status]").innerText`); got != "" {
 		t.Errorf("announced %q", got)
 	}
+}
+
+// With a decoder the portrait of the chip stands beside the fields; where it
+// fails, the page asks for the printed one.
+func TestPortrait(t *testing.T) {
+	wlt := append([]byte("WL\x66\x00\x7e\x00"), make([]byte, 1018)...)
+	for _, test := range []struct{ manner, want string }{
+		{"good", `document.querySelector("dialog img").naturalWidth === 102 && document.querySelector("dialog img").naturalHeight === 126`},
+		{"crashing", `document.querySelector("dialog[open] p.photo").innerText === "请与证件上印的照片核对本人。"`},
+	} {
+		t.Run(test.manner, func(t *testing.T) {
+			r := newRig(t, func(o *desk.Options) { o.Decoder = []string{os.Args[0], "decoder", test.manner} })
+			b := newTab(t, r.url)
+			b.scheme("light")
+			tap := accepted("a1", "样本䶮", "name_private_use")
+			tap.Photo = wlt
+			r.tap(tap)
+			b.press("核对")
+			b.wait(test.want)
+			if test.manner == "good" {
+				b.shoot("portrait")
+			}
+		})
+	}
+}
+
+// playDecoder is the administrator's decoder: it draws a face of its own.
+func playDecoder(manner string) {
+	if manner == "crashing" {
+		os.Exit(1)
+	}
+	img := image.NewRGBA(image.Rect(0, 0, 102, 126))
+	for y := range 126 {
+		for x := range 102 {
+			c := color.RGBA{226, 232, 236, 255}
+			head := (x-51)*(x-51)*9/7 + (y-52)*(y-52)
+			shoulders := (x-51)*(x-51) + (y-140)*(y-140)*2
+			if head < 26*26 || shoulders < 46*46 && y > 84 {
+				c = color.RGBA{120, 138, 150, 255}
+			}
+			img.Set(x, y, c)
+		}
+	}
+	png.Encode(os.Stdout, img)
 }

@@ -35,7 +35,7 @@ var zone = time.FixedZone("CST", 8*60*60)
 // rig is a desk with a page in front of it: a board driven by the test and
 // decisions kept in memory.
 type rig struct {
-	t         *testing.T
+	t         testing.TB
 	clock     *clockwork.FakeClock
 	board     *desk.Board
 	decisions *decisions
@@ -44,7 +44,7 @@ type rig struct {
 }
 
 // newRig serves a page on a free port of loopback. change may alter the options.
-func newRig(t *testing.T, change ...func(*desk.Options)) *rig {
+func newRig(t testing.TB, change ...func(*desk.Options)) *rig {
 	t.Helper()
 	clock := clockwork.NewFakeClockAt(time.Date(2026, 11, 21, 10, 32, 5, 0, zone))
 	r := &rig{t: t, clock: clock}
@@ -269,7 +269,7 @@ func (d *decisions) done() []string {
 }
 
 // elsewhere serves pages of other origins.
-func elsewhere(t *testing.T, pages map[string]string) (origin string) {
+func elsewhere(t testing.TB, pages map[string]string) (origin string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -290,7 +290,7 @@ func elsewhere(t *testing.T, pages map[string]string) (origin string) {
 }
 
 // secret writes a file that only its owner may read.
-func secret(t *testing.T, lines ...string) string {
+func secret(t testing.TB, lines ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
