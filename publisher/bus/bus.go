@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -154,10 +155,6 @@ func (b *Bus) Runtime() Runtime {
 	return r
 }
 
-// Adopted tells a running bus that its queue has adopted the foreign events
-// which stopped it ([DeskIDInUse]); it would notice by itself within the back-off.
-func (b *Bus) Adopted() { nudge(b.forward.wake) }
-
 // nudge leaves one token for whoever waits; more say nothing more.
 func nudge(c chan struct{}) {
 	select {
@@ -170,7 +167,7 @@ func nudge(c chan struct{}) {
 func (b *Bus) connectionChanged() {
 	_, _, err := b.link.up()
 	b.update(func(h *Health) {
-		h.Connected, h.URL, h.Connects = err == nil, b.link.address(), b.link.connections()
+		h.Connected, h.URL, h.Connects = err == nil || errors.Is(err, errDeaf), b.link.address(), b.link.connections()
 		if err != nil {
 			h.Code, h.Detail = connectCode(err), err.Error()
 		} // else the forwarder clears it, once it has seen the stream

@@ -77,7 +77,7 @@ type forwarder struct {
 	fail       func(step string) error // tests only
 
 	report func(func(*Health))
-	wake   chan struct{} // the connection changed, or a foreign epoch was adopted
+	wake   chan struct{} // the connection changed
 	stale  atomic.Bool   // the connection changed: what is known of the stream may be wrong
 
 	view  view

@@ -226,7 +226,7 @@ func adoptForeign(t *testing.T, d *desk) {
 	if err := d.queue.Adopt(t.Context(), s.Foreign.LastSeq, s.Foreign.Epoch); err != nil {
 		t.Fatal(err)
 	}
-	d.Adopted()
+	nudge(d.forward.wake) // or within the back-off
 }
 
 func TestAdoptionHoldsOverARestart(t *testing.T) {
@@ -401,6 +401,21 @@ func TestFullStreamKeepsEvents(t *testing.T) {
 	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
 	d.untilCode(StreamFull)
 	c.update(func(s *jetstream.StreamConfig) { s.MaxMsgs = -1 })
+	d.drained()
+	c.audit(q)
+}
+
+func TestServerWithoutRoomKeepsEvents(t *testing.T) {
+	c := startCentral(t, 1, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(120, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.until("the server has no room", func(h Health) bool { return h.Code == StreamDown || h.Code == StreamFull })
+	c.Change(0, func(o *server.Options) { o.JetStreamMaxStore = 64 << 20 })
+	c.Kill(0)
+	if err := c.Start(0); err != nil {
+		t.Fatal(err)
+	}
 	d.drained()
 	c.audit(q)
 }

@@ -18,6 +18,7 @@ import (
 var (
 	errDisconnected = errors.New("not connected")
 	errDenied       = errors.New("no permission")
+	errDeaf         = errors.New("no permission for this desk's own inbox: do the credentials belong to another desk id?")
 )
 
 // Connection timing. Thousands of desks come back at once when a cluster does:
@@ -50,6 +51,7 @@ type link struct {
 	nkey     string // public key in use
 	failure  error  // why there is no connection
 	connects uint64
+	deaf     bool   // the server lets no answer through to this desk\'s inbox
 	denied   string // a subject beside the events' that was refused: micro service, status
 	waiting  map[string]context.CancelCauseFunc
 }
@@ -167,7 +169,7 @@ func (l *link) options(ctx context.Context, closed chan struct{}) ([]nats.Option
 
 func (l *link) connected() {
 	l.mu.Lock()
-	l.failure, l.denied = nil, ""
+	l.failure, l.denied, l.deaf = nil, "", false
 	l.connects++
 	l.mu.Unlock()
 	l.changed()
@@ -221,15 +223,21 @@ func (l *link) asyncError(err error) {
 	subject, _, _ := strings.Cut(rest, `"`)
 	l.mu.Lock()
 	cancel := l.waiting[subject]
-	if cancel == nil {
+	switch {
+	case cancel != nil:
+		cancel(errDenied)
+	case strings.HasPrefix(subject, l.inbox):
+		l.deaf = true
+		for _, cancel := range l.waiting {
+			cancel(errDeaf)
+		}
+	default:
 		l.denied = subject
 	}
 	l.mu.Unlock()
-	if cancel != nil {
-		cancel(errDenied)
-		return
+	if cancel == nil {
+		l.changed()
 	}
-	l.changed()
 }
 
 // expect gives a context for one request on subject. It ends when the
@@ -258,6 +266,9 @@ func (l *link) up() (*nats.Conn, jetstream.JetStream, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.nc != nil && l.nc.IsConnected() {
+		if l.deaf {
+			return nil, nil, errDeaf
+		}
 		return l.nc, l.js, nil
 	}
 	if l.nc != nil {

@@ -237,12 +237,15 @@ type operator struct {
 	options func(*server.Options)
 }
 
-func newOperator(t *testing.T) *operator {
+func newOperator(t *testing.T, scopes ...jwt.Scope) *operator {
 	op := must[nkeys.KeyPair](t)(nkeys.CreateOperator())
 	acc := must[nkeys.KeyPair](t)(nkeys.CreateAccount())
 	accountKey := must[string](t)(acc.PublicKey())
 	operatorKey := must[string](t)(op.PublicKey())
 	claims := jwt.NewAccountClaims(accountKey)
+	for _, scope := range scopes {
+		claims.SigningKeys.AddScopedSigner(scope)
+	}
 	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: -1, MemoryStorage: -1, Streams: -1, Consumer: -1}
 	text := must[string](t)(claims.Encode(op))
 	sys := must[string](t)(must[nkeys.KeyPair](t)(nkeys.CreateAccount()).PublicKey())
@@ -340,4 +343,39 @@ func TestPlaintextOffThisMachineIsRefused(t *testing.T) {
 	if err := (Server{URL: "http://127.0.0.1:4222"}).Check(); err == nil {
 		t.Error("http:// is no NATS address")
 	}
+}
+
+// TestScopedSigningKeyTemplate is the set-up of docs/cluster.md: one template
+// for all desks, whose users carry a name and tags and no permissions.
+func TestScopedSigningKeyTemplate(t *testing.T) {
+	template := DeskTemplate(stream)
+	signing := must[nkeys.KeyPair](t)(nkeys.CreateAccount())
+	scope := jwt.NewUserScope()
+	scope.Key, scope.Role = must[string](t)(signing.PublicKey()), "desk"
+	scope.Template.Permissions.Pub.Allow = template.Publish
+	scope.Template.Permissions.Sub.Allow = template.Subscribe
+	scope.Template.Permissions.Resp = &jwt.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
+	o := newOperator(t, scope)
+	admin := filepath.Join(t.TempDir(), "admin.creds")
+	o.creds(admin, 24*time.Hour)
+	c := startServer(t, o.options, nats.UserCredentials(admin))
+
+	user := must[nkeys.KeyPair](t)(nkeys.CreateUser())
+	claims := jwt.NewUserClaims(must[string](t)(user.PublicKey()))
+	claims.Name, claims.IssuerAccount = "d1", must[string](t)(o.account.PublicKey())
+	claims.Tags.Add("province:41", "prefecture:4101", "county:410105")
+	claims.SetScoped(true)
+	text := must[string](t)(claims.Encode(signing))
+	path := file(t, "desk.creds", string(must[[]byte](t)(jwt.FormatUserConfig(text, must[[]byte](t)(user.Seed())))))
+
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(5, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL(), Creds: path}})
+	d.drained()
+	if h := d.until("delivering", Health.Delivering); h.Mode != ModeChain || len(h.Problems) != 0 {
+		t.Fatalf("%+v", h)
+	}
+	other := faulttest.NewQueue("e1", division, "d2") // with the first desk's credentials
+	other.Accept(1, hukou)
+	startDesk(t, other, Options{Server: Server{URL: c.URL(), Creds: path}}).untilCode(PublishDenied)
 }

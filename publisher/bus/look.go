@@ -53,8 +53,8 @@ func (f *forwarder) streamInfo(ctx context.Context, js jetstream.JetStream) (*je
 		return info, nil
 	case errors.Is(err, errDenied):
 		return nil, err
-	case errors.Is(err, errDisconnected):
-		return nil, &stop{Unreachable, err}
+	case errors.Is(err, errDisconnected), errors.Is(err, errDeaf):
+		return nil, &stop{connectCode(err), err}
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, &stop{NoStream, fmt.Errorf("there is no stream %s", f.stream)}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -35,6 +35,8 @@ func (f *forwarder) refused(ctx context.Context, nc *nats.Conn, r outbox.Record,
 		return f.bury(ctx, r, ReasonTooLarge)
 	case errors.As(err, &api):
 		return f.refusedByStream(ctx, nc, r, api)
+	case errors.Is(err, errDeaf):
+		return &stop{PublishDenied, err}
 	case errors.Is(err, errDenied):
 		return &stop{PublishDenied, fmt.Errorf("no permission to publish on %s", r.Subject)}
 	case errors.Is(err, jetstream.ErrNoStreamResponse):
@@ -107,6 +109,8 @@ func connectCode(err error) Code {
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, errDeaf):
+		return PublishDenied
 	case errors.As(err, &file):
 		if file.What == "certificate" || file.What == "authorities" {
 			return TLSFailed

@@ -76,6 +76,9 @@ func (c *Cluster) Start(i int) error {
 	return nil
 }
 
+// Change alters server i's options for its next start.
+func (c *Cluster) Change(i int, change func(*server.Options)) { change(c.opts[i]) }
+
 // Kill stops server i.
 func (c *Cluster) Kill(i int) {
 	c.Servers[i].Shutdown()
