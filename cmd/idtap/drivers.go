@@ -3,6 +3,7 @@ package main
 import (
 	"idtap/driver"
 	"idtap/driver/mock"
+	"idtap/driver/pcsc"
 	"idtap/driver/serial"
 	"idtap/driver/tcp"
 )
@@ -12,6 +13,7 @@ func (a *app) drivers() driver.Registry {
 	return driver.Registry{
 		"serial": &serial.Driver{},
 		"tcp":    tcp.Driver{},
+		"pcsc":   &pcsc.Driver{},
 		"mock":   &mock.Driver{},
 	}
 }
