@@ -15,6 +15,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -194,7 +195,22 @@ type Sheet struct {
 	facts    []Fact
 	findings []Finding
 	skipped  *Text
+	parts    map[Group]*Sheet
 }
+
+// In is the part of the sheet that stands in another group: a check of a reader
+// looks at its port and at the module on it.
+func (s *Sheet) In(g Group) *Sheet {
+	if s.parts == nil {
+		s.parts = map[Group]*Sheet{}
+	}
+	if s.parts[g] == nil {
+		s.parts[g] = &Sheet{}
+	}
+	return s.parts[g]
+}
+
+func (s *Sheet) empty() bool { return len(s.facts) == 0 && len(s.findings) == 0 && s.skipped == nil }
 
 // Fact notes something seen.
 func (s *Sheet) Fact(what Text, format string, args ...any) {
@@ -229,13 +245,10 @@ func NewFinding(e Entry, subject string, details ...string) Finding {
 // Say makes a Text.
 func Say(zh, en string) Text { return Text{zh, en} }
 
-// Found reports whether a code was noted that an earlier state of the sheet does
-// not have.
-func (s *Sheet) Found(code string, earlier Sheet) bool {
-	for _, f := range s.findings[len(earlier.findings):] {
-		if f.Code == code {
-			return true
-		}
-	}
-	return false
+// Found reports whether a code was noted.
+func (s *Sheet) Found(code string) bool {
+	return slices.ContainsFunc(s.findings, func(f Finding) bool { return f.Code == code })
 }
+
+// Clear takes back what was noted.
+func (s *Sheet) Clear() { *s = Sheet{} }

@@ -16,29 +16,26 @@ type Check struct {
 	Run   func(ctx context.Context, s *Sheet)
 }
 
-// Limit bounds a whole diagnosis: the checks run at once, so the slowest one
-// decides. A check that is not back by then is Unknown and left behind.
+// Limit bounds a whole diagnosis of a desk, however broken.
 const Limit = 12 * time.Second
 
-// Run makes a diagnosis. It returns after [Limit] at the latest, whatever a
-// check does.
-func Run(ctx context.Context, clock clockwork.Clock, checks []Check) Report {
-	if clock == nil {
-		clock = clockwork.NewRealClock()
-	}
+// Run makes a diagnosis within a limit, whatever a check does. The checks run at
+// once, so the slowest one decides; one that is not back by then is Unknown and
+// left behind.
+func Run(ctx context.Context, clock clockwork.Clock, limit time.Duration, checks []Check) Report {
 	began := clock.Now()
-	ctx, cancel := clockwork.WithTimeout(ctx, clock, Limit)
+	ctx, cancel := clockwork.WithTimeout(ctx, clock, limit)
 	defer cancel()
 
 	var mu sync.Mutex // guards done
-	done := make([]*Result, len(checks))
+	done := make([][]Result, len(checks))
 	var running sync.WaitGroup
 	for i, c := range checks {
 		running.Go(func() {
 			r := c.result(ctx, clock)
 			mu.Lock()
 			defer mu.Unlock()
-			done[i] = &r
+			done[i] = r
 		})
 	}
 	ended := make(chan struct{})
@@ -59,9 +56,9 @@ func Run(ctx context.Context, clock clockwork.Clock, checks []Check) Report {
 	report := Report{At: began, Via: "direct"}
 	for i, c := range checks {
 		if done[i] == nil {
-			done[i] = &Result{Check: c.Name, Group: c.Group, Level: Unknown, Reason: &late, Took: Millis(clock.Since(began))}
+			done[i] = []Result{{Check: c.Name, Group: c.Group, Level: Unknown, Reason: &late, Took: Millis(clock.Since(began))}}
 		}
-		report.Results = append(report.Results, *done[i])
+		report.Results = append(report.Results, done[i]...)
 	}
 	mu.Unlock()
 	fold(report.Results)
@@ -79,11 +76,26 @@ const overrun = 500 * time.Millisecond
 
 var late = Text{"未能在规定时间内查完", "did not end in time"}
 
-func (c Check) result(ctx context.Context, clock clockwork.Clock) Result {
+// result runs the check. What it wrote in other groups becomes results of these.
+func (c Check) result(ctx context.Context, clock clockwork.Clock) []Result {
 	began := clock.Now()
 	var s Sheet
 	c.Run(ctx, &s)
-	r := Result{Check: c.Name, Group: c.Group, Reason: s.skipped, Facts: s.facts, Findings: s.findings, Took: Millis(clock.Since(began))}
+	took := Millis(clock.Since(began))
+	var list []Result
+	if own := s; !own.empty() || len(s.parts) == 0 {
+		list = append(list, own.result(ctx, c, c.Group, took))
+	}
+	for _, g := range Groups {
+		if part := s.parts[g]; part != nil && !part.empty() {
+			list = append(list, part.result(ctx, c, g, took))
+		}
+	}
+	return list
+}
+
+func (s *Sheet) result(ctx context.Context, c Check, g Group, took Millis) Result {
+	r := Result{Check: c.Name, Group: g, Reason: s.skipped, Facts: s.facts, Findings: s.findings, Took: took}
 	if ctx.Err() != nil && s.Clean() && s.skipped == nil {
 		r.Level, r.Reason = Unknown, &late
 	}

@@ -151,35 +151,45 @@ func PortsCheck(list func() ([]Info, error), configured []string) diagnosis.Chec
 // Examine opens a reader's port, which nothing else of this program has open,
 // and tries the module on it.
 func (d *Driver) Examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
+	module := s.In(diagnosis.SAM)
 	w := sam.NewStopwatch(d.Clock)
 	spec.Wire = w
 	dev, err := d.Open(ctx, spec)
 	if err != nil {
-		s.Add(Explain(spec.Name, spec.Port, err))
+		Told(s, spec, err)
 		return
 	}
-	before := *s
-	sam.Examine(ctx, s, spec.Name, dev, w)
+	sam.Examine(ctx, module, spec.Name, dev, w)
 	dev.Close()
-	if spec.Baud == 0 || !quiet(before, s) {
+	if spec.Baud == 0 || !module.Found(sam.Silent.Code) && !module.Found(sam.Foreign.Code) {
 		return
 	}
 	// Nothing good at the configured rate: is there another?
 	other := spec
 	other.Baud, other.Wire = 0, nil
-	if dev, err := (&Driver{Clock: d.Clock}).Open(ctx, other); err == nil {
-		id, err := dev.Identify(ctx)
-		dev.Close()
-		if err == nil && id.Baud != spec.Baud {
-			*s = before
-			s.Find(sam.WrongBaud, spec.Name, fmt.Sprintf("%d is configured, %d answers", spec.Baud, id.Baud))
-		}
+	found, err := (&Driver{Clock: d.Clock}).Open(ctx, other)
+	if err != nil {
+		return
+	}
+	id, err := found.Identify(ctx)
+	found.Close()
+	if err == nil && id.Baud != spec.Baud {
+		module.Clear()
+		sam.Identified(module, spec.Name, id, nil)
+		module.Find(sam.WrongBaud, spec.Name, fmt.Sprintf("%d is configured, %d answers", spec.Baud, id.Baud))
 	}
 }
 
-// quiet reports whether all that was found is that nothing understandable came.
-func quiet(before diagnosis.Sheet, after *diagnosis.Sheet) bool {
-	return after.Found(sam.Silent.Code, before) || after.Found(sam.Foreign.Code, before)
+// Told notes why a reader does not work: in the port's group what the port is to
+// blame for, else in the module's.
+func Told(s *diagnosis.Sheet, spec driver.Spec, err error) {
+	f := Explain(spec.Name, spec.Port, err)
+	if f.Subject == spec.Name {
+		s.In(diagnosis.SAM).Add(f)
+		return
+	}
+	s.In(diagnosis.Serial).Add(f)
+	s.In(diagnosis.SAM).NotChecked(diagnosis.Say(spec.Name+"：端口打不开", spec.Name+": the port does not open"))
 }
 
 // ProbeCheck asks one named port for a module at every rate; no other port is
