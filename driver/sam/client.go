@@ -60,6 +60,8 @@ type Client struct {
 	selected  bool // the card found has been selected
 	refusals  int  // times in a row that the module took the card for foreign
 	rfSet     bool // command 61 FF was accepted
+
+	address, management optional
 }
 
 var _ driver.Device = (*Client)(nil)
@@ -202,7 +204,8 @@ func (c *Client) Find(ctx context.Context) (bool, error) {
 // Read selects the card found, unless that is done, and reads text, photo and
 // the appended addresses. An address that could not be read fails the whole
 // read: a lost one would publish the old address. A module that does not know
-// the command, or a card without addresses, gives none.
+// the command (it says so, or never answers it), or a card without addresses,
+// gives none.
 func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
 	if !c.selected {
 		b, err := c.exchange(ctx, cmdSelect)
@@ -227,8 +230,15 @@ func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
 	}
 	c.refusals = 0
 
-	b, err = c.exchange(ctx, cmdAddress)
-	if err != nil {
+	b, err = c.optional(ctx, &c.address, cmdAddress)
+	if damaged(b, err) {
+		// The text is whole and took up to 1.4 s of wire: only this is repeated.
+		b, err = c.optional(ctx, &c.address, cmdAddress)
+	}
+	switch {
+	case errors.Is(err, errMute):
+		return card, nil
+	case err != nil:
 		return driver.RawCard{}, err
 	}
 	switch s := b.Status(); {
@@ -246,10 +256,10 @@ func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
 // Modules without that command are asked for the management block instead.
 func (c *Client) Present(ctx context.Context) (bool, error) {
 	cmd := cmdAddress
-	b, err := c.exchange(ctx, cmd)
-	if err == nil && unsupported(b.Status()) {
+	b, err := c.optional(ctx, &c.address, cmd)
+	if errors.Is(err, errMute) || err == nil && unsupported(b.Status()) {
 		cmd = cmdManagement
-		b, err = c.exchange(ctx, cmd)
+		b, err = c.optional(ctx, &c.management, cmd)
 	}
 	if err != nil {
 		return false, err
@@ -274,6 +284,48 @@ func (c *Client) Management(ctx context.Context) (Management, error) {
 		return Management{}, c.refused(cmdManagement.op, s)
 	}
 	return Management(b.Data()), nil
+}
+
+// optional is what is known of a command that a module may lack. Firmware that
+// lacks one says so (21, 23) or says nothing at all.
+type optional struct {
+	answered bool // it was answered once: it is there
+	silences int  // times in a row that it was not, before that
+}
+
+// muteSilences is how many silences make a command one that the module lacks.
+const muteSilences = 3
+
+// errMute is the cause for a command that the module never answers.
+var errMute = errors.New("this module never answers the command")
+
+// optional exchanges a command unless the module is known to lack it: then it
+// is an error at once, driver.ErrTimeout with the cause errMute. It is asked
+// only about a card that was read, so that silence is the command's own.
+func (c *Client) optional(ctx context.Context, o *optional, cmd command) (Body, error) {
+	if o.silences < muteSilences {
+		b, err := c.exchange(ctx, cmd)
+		switch {
+		case err == nil:
+			*o = optional{answered: true}
+		case errors.Is(err, driver.ErrTimeout) && !o.answered:
+			o.silences++
+		}
+		if err == nil || o.silences < muteSilences {
+			return b, err
+		}
+	}
+	return nil, c.error(cmd.op, driver.ErrTimeout, errMute)
+}
+
+// damaged reports whether an exchange failed for what the line did to the
+// request or the answer, or for silence.
+func damaged(b Body, err error) bool {
+	if err != nil {
+		return errors.Is(err, driver.ErrProtocol) || errors.Is(err, driver.ErrTimeout) && !errors.Is(err, errMute)
+	}
+	s := b.Status()
+	return s.SW3 == BadChecksum || s.SW3 == BadLength
 }
 
 // unread is the error of a select or read. That a card is foreign is believed

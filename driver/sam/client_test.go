@@ -406,14 +406,19 @@ func TestTrap23ReaderFault(t *testing.T) {
 }
 
 // TestTrap24NoAddress: 91 and firmware without the command give a card without
-// addresses after one request; anything else fails the read.
+// addresses after one request; anything else fails the read, a misheard request
+// after the second.
 func TestTrap24NoAddress(t *testing.T) {
 	for _, c := range statuses {
 		if c.sw3 == OK || c.sw3 == CardFound {
 			continue
 		}
 		card := specimen(7)
-		client := newScript(t, read(card, status(c.sw3))...).client(Options{})
+		steps := read(card, status(c.sw3))
+		if c.sw3 == BadChecksum || c.sw3 == BadLength {
+			steps = append(steps, steps[3])
+		}
+		client := newScript(t, steps...).client(Options{})
 		mustFind(t, client)
 		switch c.sw3 {
 		case NoSuchItem, BadCommand, NotPermitted:
@@ -426,28 +431,73 @@ func TestTrap24NoAddress(t *testing.T) {
 	}
 }
 
-// TestLostAddressFailsRead: a damaged or missing address answer is a failed
-// read, and the next one begins at 30 01.
-func TestLostAddressFailsRead(t *testing.T) {
+// TestLostAddress: a damaged or missing address answer, or a request that
+// arrived damaged, is asked for once more; then the read has failed, and the
+// next one begins at 30 01.
+func TestLostAddress(t *testing.T) {
 	a := record('a')
 	good := Answer(0, 0, OK, a[:])
 	bad := bytes.Clone(good)
 	bad[20] ^= 0x04
 	card := specimen(8)
-	for _, lost := range [][]piece{answers(bad), nil} {
+	want := card
+	want.Addresses = [][addressSize]byte{a}
+	for _, lost := range [][]piece{answers(bad), nil, answers(status(BadChecksum))} {
 		steps := read(card, nil)
 		steps[3].answer = lost
-		steps = append(steps,
-			step{want: CmdReadText, answer: answers(cardFrame(card))},
-			step{want: CmdReadAddress, answer: answers(good)})
-		c := newScript(t, steps...).client(Options{})
+		again := step{want: CmdReadAddress, answer: answers(good)}
+
+		c := newScript(t, append(steps, again)...).client(Options{})
+		mustFind(t, c)
+		mustRead(t, c, want)
+
+		c = newScript(t, append(steps, steps[3], step{want: CmdReadText, answer: answers(cardFrame(card))}, again)...).client(Options{})
 		mustFind(t, c)
 		if _, err := c.Read(context.Background()); err == nil {
 			t.Fatal("the address was lost in silence")
 		}
-		want := card
-		want.Addresses = [][addressSize]byte{a}
 		mustRead(t, c, want)
+	}
+}
+
+// TestMuteCommands: firmware that never answers 30 03 and 30 05 is asked three
+// times each; then cards are read without, and presence is left to others at
+// once.
+func TestMuteCommands(t *testing.T) {
+	card := specimen(9)
+	text := step{want: CmdReadText, answer: answers(cardFrame(card))}
+	address, management := step{want: CmdReadAddress}, step{want: CmdReadManagement}
+	steps := append(read(card, nil)[:3], address, address, text, address, management, management, management, text)
+	s := newScript(t, steps...)
+	c := s.client(Options{})
+	mustFind(t, c)
+	if _, err := c.Read(context.Background()); !errors.Is(err, driver.ErrTimeout) {
+		t.Fatalf("two silences: %v", err)
+	}
+	mustRead(t, c, card)
+	for range 4 {
+		if _, err := c.Present(context.Background()); !errors.Is(err, driver.ErrTimeout) {
+			t.Fatalf("Present: %v", err)
+		}
+	}
+	mustRead(t, c, card)
+}
+
+// TestStallIsNotMute: a module that has answered 30 03 once has it.
+func TestStallIsNotMute(t *testing.T) {
+	card := specimen(10)
+	text := step{want: CmdReadText, answer: answers(cardFrame(card))}
+	steps := read(card, noAddress)
+	for range muteSilences {
+		steps = append(steps, text, step{want: CmdReadAddress}, step{want: CmdReadAddress})
+	}
+	c := newScript(t, steps...).client(Options{})
+	mustFind(t, c)
+	mustRead(t, c, card)
+	for range muteSilences {
+		if _, err := c.Read(context.Background()); !errors.Is(err, driver.ErrTimeout) {
+			t.Fatalf("the address was lost in silence: %v", err)
+		}
 	}
 }
 
