@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var children = map[string]func(dir string){"append": appendChild, "serial": serialChild, "lock": lockChild, "full": fullChild}
+var children = map[string]func(dir string){"append": appendChild, "serial": serialChild, "lock": lockChild}
 
 // child is the command that runs one of children.
 func child(t testing.TB, role, dir string, wrap ...string) *exec.Cmd {

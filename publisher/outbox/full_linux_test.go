@@ -12,6 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
+func init() { children["full"] = fullChild }
+
 // fullChild runs with a mount namespace of its own and puts the queue on a
 // memory file system of 24 MiB, which a neighbour fills to the last byte.
 func fullChild(dir string) {
@@ -82,7 +84,7 @@ func fillDisk(dir string, minFree int64) {
 		if minFree > 0 && !must(q.Stats(ctx)).Full {
 			must(0, errors.New("the disk is full and Stats does not say so"))
 		}
-		refused := tap(400) // the log's own room is used up on the way
+		refused := tap(400)                             // the log's own room is used up on the way
 		if refused == 0 || minFree > 0 && tap(1) != 1 { // unwatched, a checkpoint may just have made room for it
 			must(0, errors.New("a tap was accepted on a full disk"))
 		}

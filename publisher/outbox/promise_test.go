@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -388,9 +389,10 @@ func TestQuarantineAndRelease(t *testing.T) {
 func TestFailPoints(t *testing.T) {
 	stop := errors.New("stopped here")
 	for _, when := range []string{"begin", "written", "committed"} {
-		var armed string
+		var arm atomic.Value // the step to stop at
+		arm.Store("")
 		o := Options{Dir: t.TempDir(), RepeatWindow: time.Hour, Fail: func(step string) error {
-			if step == armed {
+			if step == arm.Load() {
 				return stop
 			}
 			return nil
@@ -398,31 +400,31 @@ func TestFailPoints(t *testing.T) {
 		q := openTest(t, o)
 		ctx := t.Context()
 		first := accept(t, q, card(0, "first"))
-		armed = "accept." + when
+		arm.Store("accept." + when)
 		if _, err := q.Accept(ctx, card(1, "second")); !errors.Is(err, stop) {
-			t.Fatalf("%s: %v", armed, err)
+			t.Fatalf("%s: %v", arm.Load(), err)
 		}
 		done := map[string]int{"begin": 0, "written": 0, "committed": 1}[when]
 		if s := stats(t, q); s.Waiting != 1+done || s.LastSeq != uint64(1+done) {
-			t.Fatalf("%s: %+v", armed, s)
+			t.Fatalf("%s: %+v", arm.Load(), s)
 		}
-		armed = ""
+		arm.Store("")
 		if a := accept(t, q, card(2, "second")); a.Repeated != (done == 1) || !a.Repeated && a.Seq != 2 {
 			t.Fatalf("%s: %+v", when, a)
 		}
-		armed = "delivered." + when
+		arm.Store("delivered." + when)
 		if err := q.Delivered(ctx, 1, Ack{Stream: "S", Sequence: 9}, ChainState{Filter: testFilter, LastSequence: 9}); !errors.Is(err, stop) {
-			t.Fatalf("%s: %v", armed, err)
+			t.Fatalf("%s: %v", arm.Load(), err)
 		}
 		_, chained, err := q.Chain(ctx, testFilter)
 		if s := stats(t, q); err != nil || s.Delivered != done || chained != (done == 1) {
-			t.Fatalf("%s: mark and chain differ: %+v %v %v", armed, s, chained, err)
+			t.Fatalf("%s: mark and chain differ: %+v %v %v", arm.Load(), s, chained, err)
 		}
-		armed = "discard." + when
+		arm.Store("discard." + when)
 		if _, err := q.Discard(ctx, first.ID, cancel(first.ID)); err == nil {
-			t.Fatalf("%s: went through", armed)
+			t.Fatalf("%s: went through", arm.Load())
 		}
-		armed = ""
+		arm.Store("")
 		verify(t, q)
 		q.Close()
 		verify(t, openTest(t, o))
