@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"idtap/publisher/event"
 )
@@ -47,6 +48,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Vary", "Origin")
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerWithin)) // a stream sets its own
 		if !s.hostAllowed(r) {
 			refuse(w, http.StatusMisdirectedRequest, "host_not_allowed")
 			return

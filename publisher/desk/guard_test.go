@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net/http"
 	"os"
@@ -159,6 +160,27 @@ func TestBeyondLoopback(t *testing.T) {
 	}
 	if status, body := ask("GET", "/api/v1/state", bearer); status != 200 || !strings.Contains(body, "1949") {
 		t.Errorf("a program with the token: %d %s", status, body)
+	}
+}
+
+func TestServesTLS(t *testing.T) {
+	cert, key := keyPair(t)
+	d := serve(t, func(o *Options) { o.CertFile, o.KeyFile = cert, key })
+	roots := x509.NewCertPool()
+	b, err := os.ReadFile(cert)
+	if err != nil || !roots.AppendCertsFromPEM(b) {
+		t.Fatal("no certificate", err)
+	}
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "desk.example"}}}
+	defer client.CloseIdleConnections()
+	answer, err := client.Get("https" + strings.TrimPrefix(d.url, "http") + "/api/v1/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	head := make([]byte, 7)
+	if _, err := io.ReadFull(answer.Body, head); err != nil || string(head) != "retry: " {
+		t.Errorf("%s %q %v", answer.Status, head, err)
 	}
 }
 

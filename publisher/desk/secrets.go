@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -70,6 +71,14 @@ func readPINs(path string) (operators, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PIN file: %w", err)
 	}
+	ops, err := parsePINs(b)
+	if err != nil {
+		return nil, fmt.Errorf("PIN file: %s: %w", path, err)
+	}
+	return ops, nil
+}
+
+func parsePINs(b []byte) (operators, error) {
 	ops := operators{}
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for n := 1; lines.Scan(); n++ {
@@ -80,16 +89,19 @@ func readPINs(path string) (operators, error) {
 		line = strings.ReplaceAll(line, "：", ":")
 		i := strings.LastIndexByte(line, ':')
 		if i < 1 || utf8.RuneCountInString(strings.TrimSpace(line[i+1:])) < minPIN {
-			return nil, fmt.Errorf("PIN file: %s: line %d: want operator:PIN, the PIN of at least %d characters", path, n, minPIN)
+			return nil, fmt.Errorf("line %d: want operator:PIN, the PIN of at least %d characters", n, minPIN)
 		}
 		h := sha256.Sum256([]byte(strings.TrimSpace(line[i+1:])))
 		if _, taken := ops[h]; taken {
-			return nil, fmt.Errorf("PIN file: %s: line %d: two operators have the same PIN", path, n)
+			return nil, fmt.Errorf("line %d: two operators have the same PIN", n)
 		}
 		ops[h] = strings.TrimSpace(line[:i])
 	}
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
 	if len(ops) == 0 {
-		return nil, fmt.Errorf("PIN file: %s: no operator in it", path)
+		return nil, errors.New("no operator in it")
 	}
 	return ops, nil
 }

@@ -19,12 +19,13 @@ import (
 )
 
 const (
-	maxStreams  = 32
-	maxBody     = 16 << 10
-	maxHeader   = 16 << 10
-	beatEvery   = 10 * time.Second
-	writeWithin = 10 * time.Second // one event to one subscriber
-	stopWithin  = time.Second
+	maxStreams   = 32
+	maxBody      = 16 << 10
+	maxHeader    = 16 << 10
+	beatEvery    = 10 * time.Second
+	answerWithin = 30 * time.Second // to a slow client
+	writeWithin  = 10 * time.Second // one event to one subscriber
+	stopWithin   = time.Second
 )
 
 // Options say where and to whom the page is served.

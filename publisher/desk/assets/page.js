@@ -29,6 +29,7 @@ function take(name, news) {
   }
   clearTimeout(gone);
   gone = undefined;
+  document.body.classList.remove("stale");
   panels.render(snapshot ? state.readers : news.readers || [], snapshot);
   side(snapshot ? state : news);
   byId("board").setAttribute("aria-busy", "false");
@@ -46,7 +47,11 @@ function side(news) {
 let gone;
 function lost() {
   byId("board").setAttribute("aria-busy", "true");
-  if (gone === undefined) gone = setTimeout(panels.offline, 1500);
+  if (gone !== undefined) return;
+  gone = setTimeout(() => {
+    document.body.classList.add("stale");
+    panels.offline();
+  }, 1500);
 }
 
 function redraw() {

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -201,8 +202,8 @@ func (b *tab) shoot(name string) {
 	}
 }
 
-// shrink keeps the 256 most frequent colours of a screenshot: flat areas and
-// text lose nothing that shows.
+// shrink keeps at most 256 colours of a screenshot, the most frequent ones that
+// differ: flat areas and text lose nothing that shows.
 func shrink(t testing.TB, raw []byte) (small []byte, colours int) {
 	t.Helper()
 	img, err := png.Decode(bytes.NewReader(raw))
@@ -217,11 +218,11 @@ func shrink(t testing.TB, raw []byte) (small []byte, colours int) {
 		}
 	}
 	var palette color.Palette
-	for c := range count {
-		palette = append(palette, c)
+	for _, c := range slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] }) {
+		if len(palette) < 256 && (len(palette) == 0 || !alike(palette.Convert(c), c)) {
+			palette = append(palette, c)
+		}
 	}
-	slices.SortFunc(palette, func(a, b color.Color) int { return count[b] - count[a] })
-	palette = palette[:min(len(palette), 256)]
 	index := map[color.Color]uint8{}
 	out := image.NewPaletted(r, palette)
 	for y := r.Min.Y; y < r.Max.Y; y++ {
@@ -240,6 +241,14 @@ func shrink(t testing.TB, raw []byte) (small []byte, colours int) {
 		t.Fatal(err)
 	}
 	return buf.Bytes(), len(count)
+}
+
+// alike reports whether two colours differ by less than an eye sees.
+func alike(a, b color.Color) bool {
+	near := func(x, y uint32) bool { return max(x, y)-min(x, y) < 10<<8 }
+	r1, g1, b1, _ := a.RGBA()
+	r2, g2, b2, _ := b.RGBA()
+	return near(r1, r2) && near(g1, g2) && near(b1, b2)
 }
 
 // space holds the space bar down or lets it go.
