@@ -215,9 +215,17 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 	srv := e.srv
 	e.mu.Unlock()
 	if srv == nil {
-		return nil, errors.New("the embedded server is down")
+		return nil, errEmbeddedDown
 	}
 	return srv.InProcessConn()
+}
+
+var errEmbeddedDown = errors.New("the embedded server is down")
+
+func (e *embedded) down() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv == nil
 }
 
 // url is where other programs reach the server; empty if it does not listen.

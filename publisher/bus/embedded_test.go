@@ -177,6 +177,22 @@ func TestEmbeddedServerIsRevivedWhenItFallsSilent(t *testing.T) {
 	d.drained()
 }
 
+func TestEmbeddedServerThatCannotStartIsTriedAgain(t *testing.T) {
+	q := faulttest.NewQueue("e1", division, "d1")
+	o := embeddedOptions(t)
+	d := startDesk(t, q, o)
+	d.until("delivering", Health.Delivering)
+	store := filepath.Join(o.Embedded.Dir, "store")
+	d.embedded.shutdown()
+	must[any](t)(nil, os.Rename(store, store+".away"))
+	write(t, store, "no room")
+	q.Accept(2, hukou)
+	d.untilCode(EmbeddedFailed)
+	must[any](t)(nil, os.Remove(store))
+	must[any](t)(nil, os.Rename(store+".away", store))
+	d.drained()
+}
+
 func TestMicroServiceAnswers(t *testing.T) {
 	c := startCentral(t, 1, nil)
 	q := faulttest.NewQueue("e1", division, "d1")

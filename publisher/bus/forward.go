@@ -146,6 +146,8 @@ func (f *forwarder) step(ctx context.Context) error {
 		return f.deliver(ctx, nc, js, r)
 	case errors.Is(err, context.Canceled):
 		return errWoken
+	case errors.As(err, new(*stop)):
+		return err
 	}
 	return &stop{QueueFailed, err}
 }
@@ -270,14 +272,14 @@ func (f *forwarder) wait(ctx context.Context, err error) {
 	}
 }
 
-// revive starts a silent embedded server anew: after a full disk it answers
-// nothing until then.
+// revive starts an embedded server anew that is silent or down: after a full
+// disk it answers nothing until then.
 func (f *forwarder) revive(err error) {
 	switch codeOf(err) {
 	case NoAnswer, StreamDown, NoStream:
 		f.silent++
 	}
-	if f.embedded == nil || f.silent < stuckAfter {
+	if f.embedded == nil || f.silent < stuckAfter && !f.embedded.down() {
 		return
 	}
 	f.silent = 0
@@ -316,6 +318,8 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 		}
 		opts = append(opts, jetstream.WithExpectLastSequenceForSubject(chain.LastSequence, r.Filter))
 		join = f.meanwhile(ctx, r)
+	} else if err := f.flush(ctx); err != nil {
+		return err
 	}
 	ack, err := f.publish(ctx, js, msg, opts)
 	if err := errors.Join(join(), f.failAt("published")); err != nil {

@@ -2,7 +2,9 @@ package bus
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -393,6 +395,28 @@ func TestDeadLetters(t *testing.T) {
 	d.drained()
 }
 
+func TestSealedEvents(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	key := must[event.PrivateKey](t)(event.GenerateKey())
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(1, "620422")
+	q.Accept(1, "411402")
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}, Recipients: []event.Recipient{{Key: key.Public(), Hukou: "62"}}})
+	d.drained()
+	if dead := q.Dead(); len(dead) != 1 || dead[2] != ReasonNoRecipient {
+		t.Fatalf("an event without a recipient must not go out in the clear: %v", dead)
+	}
+	got := c.stored()
+	if len(got) != 1 || strings.Contains(string(got[0].Data), "620422") || strings.Contains(string(got[0].Data), "pad") {
+		t.Fatalf("%d stored", len(got))
+	}
+	env := must[event.Envelope](t)(event.ParseEnvelope(got[0].Header, got[0].Subject))
+	data := must[[]byte](t)(event.Open(got[0].Data, env, key))
+	if !strings.Contains(string(data), "620422") {
+		t.Fatal("opened to something else")
+	}
+}
+
 func TestFullStreamKeepsEvents(t *testing.T) {
 	c := startCentral(t, 1, nil)
 	c.update(func(s *jetstream.StreamConfig) { s.MaxMsgs = 3 })
@@ -471,5 +495,45 @@ func TestStrictModeHoldsBack(t *testing.T) {
 	lax.drained()
 	if h := lax.Health(); len(h.Problems) != 1 {
 		t.Fatalf("%+v", h)
+	}
+}
+
+// TestTwoStoredAndNotMarked is what a crash leaves between a publish and the
+// mark of the one before: both are found to be stored.
+func TestTwoStoredAndNotMarked(t *testing.T) {
+	for name, requeue := range map[string]bool{"only they wait": false, "one put back before them": true} {
+		t.Run(name, func(t *testing.T) {
+			c := startCentral(t, 1, nil)
+			c.update(func(s *jetstream.StreamConfig) { s.Duplicates = 100 * time.Millisecond })
+			q := faulttest.NewQueue("e1", division, "d1")
+			q.Accept(3, hukou)
+			d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+			d.drained()
+			d.Stop()
+			crashed := q.Clone() // knows of three
+			crashed.Accept(2, hukou)
+			d = startDesk(t, crashed, Options{Server: Server{URL: c.URL()}})
+			d.drained()
+			d.Stop()
+			crashed.Unmark(4, q)
+			crashed.Accept(4, hukou)
+			if requeue {
+				crashed.Requeue(2)
+			}
+			<-time.After(200 * time.Millisecond) // the server's duplicate window passes
+			d = startDesk(t, crashed, Options{Server: Server{URL: c.URL()}})
+			d.drained()
+			times := map[uint64]int{}
+			for _, m := range c.stored() {
+				times[m.Seq]++
+			}
+			want := map[uint64]int{1: 1, 2: 1, 3: 1, 4: 1, 5: 1, 6: 1, 7: 1, 8: 1, 9: 1}
+			if requeue {
+				want[2] = 2
+			}
+			if !maps.Equal(times, want) {
+				t.Fatalf("stored by desk sequence: %v", times)
+			}
+		})
 	}
 }

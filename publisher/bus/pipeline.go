@@ -34,6 +34,9 @@ func (f *forwarder) take(ctx context.Context) (outbox.Record, error) {
 		f.ahead = nil
 		return *r, nil
 	}
+	if err := f.flush(ctx); err != nil { // the queue would give the same record again
+		return outbox.Record{}, err
+	}
 	return f.next(ctx)
 }
 

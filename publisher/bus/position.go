@@ -31,6 +31,7 @@ func (f *forwarder) position(ctx context.Context, nc *nats.Conn, r outbox.Record
 // resolve reads the last message on the record's filter and takes the chain's
 // position from it.
 func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record, atLeast uint64) (next outbox.ChainState, settled bool, err error) {
+	f.ahead, f.listed = nil, nil // what was read ahead may be settled here
 	chain, known, err := f.queue.Chain(ctx, r.Filter)
 	if err != nil {
 		return next, false, &stop{QueueFailed, err}

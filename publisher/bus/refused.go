@@ -109,6 +109,8 @@ func connectCode(err error) Code {
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, errEmbeddedDown):
+		return EmbeddedFailed
 	case errors.Is(err, errDeaf):
 		return PublishDenied
 	case errors.As(err, &file):

@@ -22,6 +22,7 @@ type Stored struct {
 	Seq      uint64 // ce-sequence
 	Requeued string
 	Time     time.Time
+	Header   nats.Header
 	Data     []byte
 }
 
@@ -61,7 +62,7 @@ func ReadStream(ctx context.Context, js jetstream.JetStream, name string) ([]Sto
 		seq, _ := strconv.ParseUint(h.Get(event.HeaderSequence), 10, 64)
 		all = append(all, Stored{Sequence: meta.Sequence.Stream, Subject: m.Subject(), ID: h.Get(event.HeaderID),
 			MsgID: h.Get(event.HeaderMsgID), Epoch: h.Get(event.HeaderEpoch), Seq: seq,
-			Requeued: h.Get(event.HeaderRequeued), Time: meta.Timestamp, Data: m.Data()})
+			Requeued: h.Get(event.HeaderRequeued), Time: meta.Timestamp, Header: h, Data: m.Data()})
 	}
 	return all, nil
 }

@@ -95,6 +95,21 @@ func (q *Queue) Requeue(row int64) {
 	q.tell()
 }
 
+// Unmark forgets that the records from row on were delivered, and takes the
+// chain's positions of an earlier state: a crash before they were marked.
+func (q *Queue) Unmark(row int64, earlier *Queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for r := range q.acks {
+		if r >= row {
+			delete(q.acks, r)
+		}
+	}
+	q.chains = earlier.Clone().chains
+	q.first = 0
+	q.tell()
+}
+
 // Forget loses every chain position, as a queue that was begun anew has.
 func (q *Queue) Forget() {
 	q.mu.Lock()
