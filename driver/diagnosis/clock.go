@@ -30,4 +30,4 @@ func ClockCheck(clock clockwork.Clock, floor time.Time, zone *time.Location) Che
 }
 
 // Entries lists what this package's own checks find.
-func Entries() []Entry { return []Entry{ClockWrong, SecondDaemon} }
+func Entries() []Entry { return []Entry{ClockWrong, SecondDaemon, USBDriverMissing, USBHeld} }

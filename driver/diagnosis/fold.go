@@ -46,6 +46,7 @@ func fold(results []Result) {
 		}
 		follows := *at(p)
 		at(root).Also = append(at(root).Also, follows)
+		at(root).Level = at(root).Level.worse(follows.Level) // a cause is as bad as what it does
 		gone[p] = true
 		if results[p.result].Reason == nil {
 			results[p.result].Reason = &Text{"由 " + at(root).Code + " 引起", "follows from " + at(root).Code}

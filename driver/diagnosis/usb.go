@@ -1,0 +1,136 @@
+package diagnosis
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// What can keep a USB reader from being used at all.
+var (
+	USBDriverMissing = Entry{Code: "usb_driver_missing", Level: Warning, Who: Technician, Because: []string{"pcsc_no_service", "pcsc_denied"},
+		What: Say("USB 读卡器没有驱动", "A USB reader has no driver"),
+		Why: Say("系统看到了设备，但没有驱动认领：缺少内核模块（ch341、cp210x、ftdi_sio、pl2303），被 brltty 抢走，或 libccid 不认识它",
+			"The system sees the device but nothing drives it: the kernel module is missing (ch341, cp210x, ftdi_sio, pl2303), brltty took it away, or libccid does not know it"),
+		Do: Say("加载所示模块（modprobe），卸载 brltty；CCID 读卡器请升级 libccid", "Load the module shown (modprobe) and remove brltty; for a CCID reader install a newer libccid")}
+	USBHeld = Entry{Code: "usb_held", Level: Warning, Who: Technician,
+		What: Say("USB 读卡器被其他程序占用", "Another program holds a USB reader"),
+		Why:  Say("厂商的读卡服务直接打开了设备", "A vendor's service has opened the device itself"),
+		Do:   Say("停止并禁用所示服务，重插读卡器", "Stop and disable the service shown, then plug the reader in again")}
+)
+
+// bridges are the serial bridges that card readers are built with, and the
+// kernel module of each.
+var bridges = map[string]string{
+	"1a86:7523": "ch341", "1a86:5523": "ch341", "10c4:ea60": "cp210x", "0403:6001": "ftdi_sio", "0403:6015": "ftdi_sio",
+	"067b:2303": "pl2303", "067b:23a3": "pl2303",
+}
+
+// samReader is the USB id that readers with a security module behind a USB
+// interface of their own share [QWM].
+const samReader = "0400:c35a"
+
+const classCCID = "0b"
+
+// USBCheck looks for devices that are card readers, or the bridges of such,
+// under sysfs (/sys) and devfs (/dev), and whether anything drives them. It
+// opens none.
+func USBCheck(sys, dev string) Check {
+	return Check{Name: "usb-readers", Group: System, Run: func(ctx context.Context, s *Sheet) {
+		devices := filepath.Join(sys, "bus", "usb", "devices")
+		entries, err := os.ReadDir(devices)
+		if err != nil {
+			s.NotChecked(Say("此系统没有 USB，或不让查看", "this system has no USB, or does not show it"))
+			return
+		}
+		for _, e := range entries {
+			if ctx.Err() != nil {
+				return
+			}
+			if d, ok := readUSB(filepath.Join(devices, e.Name())); ok {
+				d.judge(s, dev)
+			}
+		}
+	}}
+}
+
+// usbDevice is a device as sysfs has it.
+type usbDevice struct {
+	id, product string
+	bus, num    int
+	interfaces  []usbInterface
+}
+
+type usbInterface struct{ class, driver string }
+
+func readUSB(dir string) (usbDevice, bool) {
+	text := func(parts ...string) string {
+		b, err := os.ReadFile(filepath.Join(append([]string{dir}, parts...)...))
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(b))
+	}
+	d := usbDevice{id: strings.ToLower(text("idVendor") + ":" + text("idProduct")), product: text("product")}
+	if len(d.id) != len(samReader) {
+		return d, false // an interface or a hub without ids
+	}
+	d.bus, _ = strconv.Atoi(text("busnum"))
+	d.num, _ = strconv.Atoi(text("devnum"))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return d, false
+	}
+	for _, e := range entries {
+		class := strings.ToLower(text(e.Name(), "bInterfaceClass"))
+		if class == "" {
+			continue
+		}
+		i := usbInterface{class: class}
+		if target, err := os.Readlink(filepath.Join(dir, e.Name(), "driver")); err == nil {
+			i.driver = filepath.Base(target)
+		}
+		d.interfaces = append(d.interfaces, i)
+	}
+	return d, true
+}
+
+func (d usbDevice) driven() bool {
+	return slices.ContainsFunc(d.interfaces, func(i usbInterface) bool { return i.driver != "" && i.driver != "usbfs" })
+}
+
+func (d usbDevice) ccid() bool {
+	return slices.ContainsFunc(d.interfaces, func(i usbInterface) bool { return i.class == classCCID })
+}
+
+func (d usbDevice) judge(s *Sheet, dev string) {
+	module, bridge := bridges[d.id]
+	if !bridge && !d.ccid() && d.id != samReader {
+		return
+	}
+	name := "USB " + d.id
+	if d.product != "" {
+		name += " " + d.product
+	}
+	holders := Holders(filepath.Join(dev, "bus", "usb", fmt.Sprintf("%03d", d.bus), fmt.Sprintf("%03d", d.num)))
+	for _, p := range holders {
+		if p.Name != "pcscd" && !p.Idtap() {
+			s.Find(USBHeld, name, p.String())
+			return
+		}
+	}
+	switch {
+	case d.driven(), len(holders) > 0:
+		s.Fact(Say("USB 读卡器或转接器", "USB reader or bridge"), "%s", name)
+	case bridge:
+		s.Find(USBDriverMissing, name, "modprobe "+module)
+	case d.ccid():
+		s.Find(USBDriverMissing, name, "CCID, not taken up by pcscd")
+	default:
+		s.Find(USBDriverMissing, name, "no driver of this build drives it: use its serial or PC/SC mode")
+	}
+}
