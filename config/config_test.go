@@ -136,6 +136,9 @@ func TestProblemsNameLineKeyAndRemedy(t *testing.T) {
 		{"duplicate key", "desk: {}\ndesk: {}\n", 2, "", "already defined"},
 		{"second document", "desk: {}\n---\ndesk: {}\n", 3, "", "second document"},
 		{"not YAML", "desk: [\n", 1, "", "not YAML"},
+		{"GBK", "desk:\n  name: \xce\xc4\n", 2, "", "UTF-8"},
+		{"UTF-16", "\xff\xfed\x00e\x00s\x00k\x00", 1, "", "UTF-8"},
+		{"after a byte order mark", "\ufeffdesk:\n  idd: x\n", 2, "desk.idd", "nearest is desk.id"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := load(t, tt.text)

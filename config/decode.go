@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -39,6 +41,11 @@ func (d *decoder) line(key string) int {
 }
 
 func (d *decoder) document(b []byte, c *Config) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // editors on Windows begin files so
+	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
+		d.problem(firstForeign(b), "", "not UTF-8 text: save the file as UTF-8")
+		return
+	}
 	f, err := parser.ParseBytes(b, 0)
 	if err != nil {
 		var y yaml.Error
@@ -60,6 +67,18 @@ func (d *decoder) document(b []byte, c *Config) {
 	if len(f.Docs) == 1 && f.Docs[0].Body != nil {
 		d.value(f.Docs[0].Body, "", reflect.ValueOf(c).Elem())
 	}
+}
+
+// firstForeign is the first line with bytes that are not UTF-8, or a NUL.
+func firstForeign(b []byte) int {
+	n := 1
+	for text := range bytes.Lines(b) {
+		if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 func line(n ast.Node) int {

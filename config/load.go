@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// maxFile bounds a configuration file: a larger one is a mistake.
-const maxFile = 1 << 20
+// maxFile bounds a configuration file: a larger one is a mistake, and the YAML
+// parser's time grows with the square of what nests.
+const maxFile = 64 << 10
 
 // Source is the machine a configuration is loaded on; tests set their own.
 type Source struct {
