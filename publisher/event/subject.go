@@ -125,6 +125,10 @@ func parseDesk(t []string) (division, id string, err error) {
 	return division, t[3], nil
 }
 
+// undivided are the cities without districts. They are their own county-level
+// unit: 441900 is all that a Dongguan card says, and all there is to say.
+var undivided = map[string]bool{"441900": true, "442000": true, "460400": true, "620200": true}
+
 // divisionTokens are a division's province, prefecture and county tokens.
 func divisionTokens(d string) string {
 	if !isDivision(d) || d[:2] == "00" {
@@ -133,7 +137,7 @@ func divisionTokens(d string) string {
 	tokens := []string{d[:2], d[:4], d}
 	if d[2:] == "0000" {
 		tokens[1], tokens[2] = "_", "_"
-	} else if d[4:] == "00" {
+	} else if d[4:] == "00" && !undivided[d] {
 		tokens[2] = "_"
 	}
 	return strings.Join(tokens, ".")

@@ -22,6 +22,7 @@ func TestSubject(t *testing.T) {
 		{"province only", RecordedType, "idtap.v1.recorded._._._.d.62._._", Place{DeskID: "d", HukouDivision: "620000"}},
 		{"prefecture only", RecordedType, "idtap.v1.recorded._._._.d.62.6204._", Place{DeskID: "d", HukouDivision: "620400"}},
 		{"county directly under a province", RecordedType, "idtap.v1.recorded._._._.d.41.4190.419001", Place{DeskID: "d", HukouDivision: "419001"}},
+		{"cities without districts", RecordedType, "idtap.v1.recorded.44.4420.442000.d.44.4419.441900", Place{DeskDivision: "442000", DeskID: "d", HukouDivision: "441900"}},
 		{"municipality", RecordedType, "idtap.v1.recorded.11.1101.110105.d._._._", Place{DeskDivision: "110105", DeskID: "d"}},
 		{"no province 00", RecordedType, "idtap.v1.recorded._._._.d._._._", Place{DeskID: "d", HukouDivision: "000001"}},
 		{"wildcards are no digits", RecordedType, "idtap.v1.recorded._._._.d._._._", Place{DeskID: "d", HukouDivision: "62.>**"}},
