@@ -25,6 +25,7 @@ type simulated interface {
 type simulation struct {
 	pty    bool
 	tcp    string
+	vpcd   string
 	cards  string
 	baud   int
 	fault  string
@@ -36,7 +37,7 @@ type simulation struct {
 func (a *app) simulateCommand() *cobra.Command {
 	var s simulation
 	cmd := &cobra.Command{
-		Use:   "simulate (--pty | --tcp ADDR)",
+		Use:   "simulate (--pty | --tcp ADDR | --vpcd ADDR)",
 		Short: a.say("模拟读卡器，供其他程序打开", "A simulated reader that other programs can open"),
 		Long: a.say(
 			"模拟读卡器。第一行单独输出地址，随后逐张放卡、等待读取、取走，直到 Ctrl-C。格式见 docs/simulator.md。",
@@ -47,6 +48,7 @@ func (a *app) simulateCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVar(&s.pty, "pty", false, "serve a pseudo terminal (Linux)")
 	f.StringVar(&s.tcp, "tcp", "", "serve a TCP address, e.g. 127.0.0.1:8234; port 0 picks one")
+	f.StringVar(&s.vpcd, "vpcd", "", "be the card in a slot of vpcd, the virtual PC/SC reader, e.g. 127.0.0.1:35963; see docs/pcsc.md")
 	f.StringVar(&s.cards, "cards", "seed:1", "cards file, or seed:N for generated cards")
 	f.IntVar(&s.baud, "baud", sam.Rates[0], "bits per second of the line")
 	f.StringVar(&s.fault, "fault", "", "what the line does to answers, e.g. flip=0.02,split=7,junk=0.1,stall=13")
@@ -94,8 +96,14 @@ func (a *app) simulate(ctx context.Context, s simulation) error {
 
 // options turns the flags into a module's options.
 func (s simulation) options() (mock.Options, error) {
-	if s.pty == (s.tcp != "") {
-		return mock.Options{}, errors.New("want one of --pty and --tcp ADDR")
+	asked := 0
+	for _, set := range []bool{s.pty, s.tcp != "", s.vpcd != ""} {
+		if set {
+			asked++
+		}
+	}
+	if asked != 1 {
+		return mock.Options{}, errors.New("want one of --pty, --tcp ADDR and --vpcd ADDR")
 	}
 	if !slices.Contains(sam.Rates, s.baud) {
 		return mock.Options{}, fmt.Errorf("--baud %d: want one of %v", s.baud, sam.Rates)
@@ -107,8 +115,8 @@ func (s simulation) options() (mock.Options, error) {
 	if err != nil {
 		return mock.Options{}, fmt.Errorf("--%w", err)
 	}
-	if s.pty && faults.Has("unplug") {
-		return mock.Options{}, errors.New("--fault unplug: a pseudo terminal cannot come back under its name; use --tcp")
+	if s.tcp == "" && faults.Has("unplug") {
+		return mock.Options{}, errors.New("--fault unplug: only a TCP address comes back under its name; use --tcp")
 	}
 	quirks, err := mock.ParseQuirks(s.quirk)
 	if err != nil {
@@ -121,8 +129,11 @@ func (s simulation) options() (mock.Options, error) {
 
 // open makes the device that the flags ask for.
 func (s simulation) open(m *mock.Module) (simulated, error) {
-	if s.pty {
+	switch {
+	case s.pty:
 		return mock.OpenPTY(m)
+	case s.vpcd != "":
+		return mock.NewVPCDCard(m, s.vpcd), nil
 	}
 	return mock.ListenTCP(m, s.tcp)
 }

@@ -73,8 +73,8 @@ func TestSimulateRefusesBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, says := range map[string]string{
-		"":                            "want one of --pty and --tcp",
-		"--pty --tcp 127.0.0.1:0":     "want one of --pty and --tcp",
+		"":                            "want one of --pty, --tcp ADDR and --vpcd ADDR",
+		"--pty --tcp 127.0.0.1:0":     "want one of --pty, --tcp ADDR and --vpcd ADDR",
 		"--tcp 127.0.0.1:0 extra":     "extra",
 		"--pty --baud 1200":           "--baud 1200: want one of [115200",
 		"--pty --fault flop=1":        `--fault "flop=1": unknown name; there are`,
