@@ -209,8 +209,8 @@ func TestBitFlipsInHeaders(t *testing.T) {
 		b[rng.IntN(140)] ^= 1 << rng.IntN(8)
 		return b
 	}
-	campaign(t, 12, []string{dbName}, flip)
-	campaign(t, 4, []string{dbName + "-wal", dbName}, flip)
+	campaign(t, 8, []string{dbName}, flip)
+	campaign(t, 3, []string{dbName + "-wal", dbName}, flip)
 }
 
 func TestTruncatedAndZeroed(t *testing.T) {
@@ -234,8 +234,8 @@ func TestTruncatedAndZeroed(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			campaign(t, 3, []string{dbName, dbName + "-wal"}, damage)
-			campaign(t, 2, []string{dbName}, damage)
+			campaign(t, 2, []string{dbName, dbName + "-wal"}, damage)
+			campaign(t, 1, []string{dbName}, damage)
 		})
 	}
 }
