@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ import (
 
 	"idtap/config"
 	"idtap/driver"
+	"idtap/driver/watch"
 	"idtap/publisher"
 	"idtap/publisher/bus"
 	"idtap/publisher/desk"
@@ -34,13 +37,20 @@ type daemon struct {
 	demo bool
 	log  zerolog.Logger
 
-	zone    *time.Location
-	queue   *outbox.Queue
-	bus     *bus.Bus
-	board   *desk.Board
-	intake  *publisher.Intake
-	page    *desk.Server
-	address string // of the page
+	zone      *time.Location
+	queue     *outbox.Queue
+	bus       *bus.Bus
+	board     *desk.Board
+	intake    *publisher.Intake
+	page      *desk.Server
+	address   string // of the page
+	health    *health
+	metrics   *metrics
+	watched   *watch.Readers
+	sink      *sink
+	control   *control
+	started   time.Time
+	reachable bool // the runtime file is written
 
 	running sync.WaitGroup
 	cancel  context.CancelFunc
@@ -53,6 +63,9 @@ func (d *daemon) start(ctx context.Context) error {
 	ctx, d.cancel = context.WithCancel(ctx)
 	d.failed = make(chan error, 4)
 	clock := clockwork.NewRealClock()
+	d.started, d.watched = clock.Now(), &watch.Readers{Clock: clock}
+	d.health = &health{daemon: d}
+	d.metrics = newMetrics(d.health)
 	var err error
 	if d.zone, err = time.LoadLocation(d.cfg.Desk.Timezone); err != nil {
 		return usage(err)
@@ -66,12 +79,11 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	d.board = desk.NewBoard(desk.BoardOptions{DeskID: d.cfg.Desk.ID, DeskName: d.cfg.Desk.Name, Test: d.demo,
 		ClearAfter: time.Duration(d.cfg.DeskPage.ClearAfter), Zone: d.zone, Clock: clock, Today: d.today(ctx)})
-	health := &health{daemon: d}
 	busOptions, err := d.busOptions()
 	if err != nil {
 		return err
 	}
-	busOptions.OnChange = health.bus
+	busOptions.OnChange, busOptions.Sources = d.health.bus, d.health.sources()
 	if d.bus, err = bus.Start(ctx, busOptions, d.queue); err != nil {
 		return err
 	}
@@ -83,20 +95,26 @@ func (d *daemon) start(ctx context.Context) error {
 		},
 		SubjectHukou: d.cfg.NATS.SubjectHukou, RefuseExpired: d.cfg.Policy.Expired == "refuse",
 		Retain: time.Duration(d.cfg.Outbox.Retain), Queue: d.queue,
-		Observers: []publisher.Observer{d.board, health, &printer{app: d.app, desk: d.cfg.Desk}},
+		Observers: []publisher.Observer{d.board, d.health, &printer{app: d.app, desk: d.cfg.Desk}},
 		Clock:     clock, Log: d.log.With().Str("part", "intake").Logger(),
 	})
+	d.sink = &sink{Intake: d.intake, observe: d.metrics.tapped}
 	if d.cfg.DeskPage.Listen != "" {
 		if err := d.startPage(ctx, clock); err != nil {
 			return err
 		}
 	}
+	if d.control, err = listenControl(d); err != nil {
+		d.log.Warn().Err(err).Msg("idtap diag cannot ask this daemon")
+	} else {
+		d.running.Go(func() { d.control.serve(ctx) })
+	}
 	if err := bus.WriteRuntime(d.app.runtimeFile(d.cfg, d.demo), d.runtime()); err != nil {
 		return err
 	}
-	readers := reader.Set{Drivers: d.app.drivers(), Readers: specs(d.cfg.Readers), Options: d.readerOptions(clock)}
+	readers := reader.Set{Drivers: d.watched.Registry(d.app.drivers()), Readers: specs(d.cfg.Readers), Options: d.readerOptions(clock)}
 	d.running.Go(func() { readers.Run(ctx) })
-	d.running.Go(func() { health.watch(ctx) })
+	d.running.Go(func() { d.health.watch(ctx) })
 	return nil
 }
 
@@ -108,18 +126,28 @@ func (d *daemon) startPage(ctx context.Context, clock clockwork.Clock) error {
 			return err
 		}
 	}
-	var err error
-	d.page, err = desk.NewServer(desk.Options{
-		Listen: p.Listen, Origins: p.Origins, TokenFile: p.TokenFile, PINFile: p.PINFile, CertFile: p.TLS.Cert, KeyFile: p.TLS.Key,
-		Mask: p.Mask, Decoder: d.cfg.Photo.Decoder, Operator: d.cfg.Desk.Operator, Version: version,
-		Board: d.board, Decisions: d.intake, Clock: clock, Log: d.log.With().Str("part", "page").Logger(),
-	})
-	if err != nil {
-		return usage(err)
-	}
-	address, err := d.page.Listen(ctx)
-	if err != nil {
-		return err
+	var address net.Addr
+	for try := 0; ; try++ {
+		var err error
+		d.page, err = desk.NewServer(desk.Options{
+			Listen: p.Listen, Origins: p.Origins, TokenFile: p.TokenFile, PINFile: p.PINFile, CertFile: p.TLS.Cert, KeyFile: p.TLS.Key,
+			Mask: p.Mask, Decoder: d.cfg.Photo.Decoder, Operator: d.cfg.Desk.Operator, Version: version,
+			Board: d.board, Decisions: d.intake, Handlers: d.health.handlers(d.metrics), Clock: clock, Log: d.log.With().Str("part", "page").Logger(),
+		})
+		if err != nil {
+			return usage(err)
+		}
+		if address, err = d.page.Listen(ctx); err == nil {
+			break
+		}
+		if !errors.As(err, new(*net.OpError)) {
+			return err
+		}
+		if !d.demo || try == demoPorts {
+			return fmt.Errorf("%w: %s", err, d.app.say("请停用占用该端口的程序（也许是另一个 idtap），或把 desk_page.listen 改为别的端口",
+				"stop the program that has the port (another idtap?), or set desk_page.listen to another one"))
+		}
+		p.Listen = nextPort(p.Listen)
 	}
 	scheme := "http"
 	if p.TLS.Cert != "" {
@@ -132,6 +160,18 @@ func (d *daemon) startPage(ctx context.Context, clock clockwork.Clock) error {
 		}
 	})
 	return nil
+}
+
+// demoPorts is how many ports behind the usual one the demo's page tries.
+const demoPorts = 100
+
+func nextPort(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	n, _ := strconv.Atoi(port)
+	if err != nil || n == 0 {
+		return address
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+1))
 }
 
 // wait returns when the context ends or a part fails for good.
@@ -161,12 +201,29 @@ func (d *daemon) stop() {
 	}
 }
 
-func (d *daemon) removeRuntime() { os.Remove(d.app.runtimeFile(d.cfg, d.demo)) }
+// removeRuntime removes the runtime file if it is this daemon's: another may
+// have been running before, or have taken the demo's place since.
+func (d *daemon) removeRuntime() {
+	file := d.app.runtimeFile(d.cfg, d.demo)
+	if r, err := bus.ReadRuntime(file); err == nil && r.PID == os.Getpid() {
+		os.Remove(file)
+	}
+}
 
 func (d *daemon) runtime() bus.Runtime {
 	r := d.bus.Runtime()
-	r.PID, r.Started, r.Page = os.Getpid(), time.Now(), d.address
+	r.PID, r.Started, r.Page = os.Getpid(), d.started, d.address
+	if d.control != nil {
+		r.Control = d.control.l.Addr().String()
+	}
 	return r
+}
+
+// diagnosed is this desk as a diagnosis looks at it.
+func (d *daemon) diagnosed() *diagnosed {
+	g := newDiagnosed(d.app, d.cfg)
+	g.daemon, g.watched = d, d.watched
+	return g
 }
 
 // announce prints where everything is.
@@ -188,7 +245,7 @@ func (d *daemon) announce() {
 
 func (d *daemon) readerOptions(clock clockwork.Clock) reader.Options {
 	return reader.Options{
-		Sink: d.intake, Poll: time.Duration(d.cfg.Policy.Poll), Verify: reader.Verify(d.cfg.Policy.VerifyReads),
+		Sink: d.sink, Poll: time.Duration(d.cfg.Policy.Poll), Verify: reader.Verify(d.cfg.Policy.VerifyReads),
 		ComparePhoto: d.cfg.Policy.Photo == "embed", Clock: clock,
 		Identity: identity.Options{DeskDivision: d.cfg.Desk.Division, Groups: groups(d.cfg.Policy.Groups), ClockFloor: builtAt()},
 	}

@@ -1,11 +1,161 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"time"
 
+	"github.com/jonboulle/clockwork"
 	"github.com/spf13/cobra"
+
+	"idtap/config"
+	"idtap/driver/diagnosis"
+	"idtap/driver/serial"
 )
 
+// diagUnknown is diag's exit code for what could not be found out, wrong usage
+// included. The others are diagnosis.Level's: 0 ok, 1 warning, 2 critical.
+const diagUnknown = 3
+
+// watchEvery is how often --watch looks again.
+const watchEvery = 2 * time.Second
+
+// diagFlags are the technician's.
+type diagFlags struct {
+	file     string
+	asJSON   bool
+	reader   string
+	watch    bool
+	capture  string
+	personal bool
+	probe    string
+	tap      bool
+}
+
 func (a *app) diagCommand() *cobra.Command {
-	return &cobra.Command{Use: "diag", RunE: func(*cobra.Command, []string) error { return errors.New("not built yet") }}
+	var f diagFlags
+	wrong := func(err error) error {
+		if err == nil {
+			return nil
+		}
+		return &exitError{diagUnknown, err}
+	}
+	cmd := &cobra.Command{
+		Use: "diag", Short: "The technician's command: what is wrong, why, what to do and who may do it",
+		Long: "Looks at everything between the card and the bus and changes nothing. A running daemon is asked, so that\n" +
+			"nobody fights for its readers. Nothing personal is in what it prints.\n\n" +
+			"Exit code 0: ok. 1: warning. 2: critical. 3: could not be found out, or wrong usage. docs/diag.md has more.",
+		Args: func(cmd *cobra.Command, args []string) error { return wrong(cobra.NoArgs(cmd, args)) },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := cmd.Root().PersistentPreRunE(cmd, args); err != nil {
+				return wrong(errors.Unwrap(err))
+			}
+			return wrong(f.check())
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.loadConfig(f.file)
+			if err != nil {
+				return wrong(errors.Unwrap(err))
+			}
+			return a.diag(cmd.Context(), cfg, f)
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
+	configFlag(cmd, &f.file)
+	fl := cmd.Flags()
+	fl.BoolVar(&f.asJSON, "json", false, "the same facts as JSON")
+	fl.StringVar(&f.reader, "reader", "", "look at this reader only")
+	fl.BoolVar(&f.watch, "watch", false, "look again every two seconds until Ctrl-C")
+	fl.BoolVar(&f.tap, "tap", false, "wait for a test tap and measure it; it is never published")
+	fl.StringVar(&f.probe, "probe", "", "ask this one serial port for a security module at every rate")
+	fl.StringVar(&f.capture, "capture", "", "record a reader's wire in this new file until Ctrl-C, personal fields blanked")
+	fl.BoolVar(&f.personal, "with-personal-data", false, "with --capture: keep everything that is on the cards")
+	return cmd
+}
+
+func (f diagFlags) check() error {
+	modes := 0
+	for _, on := range []bool{f.watch, f.tap, f.probe != "", f.capture != ""} {
+		if on {
+			modes++
+		}
+	}
+	switch {
+	case modes > 1:
+		return errors.New("--watch, --tap, --probe and --capture exclude each other")
+	case f.personal && f.capture == "":
+		return errors.New("--with-personal-data goes with --capture")
+	}
+	return nil
+}
+
+func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
+	if f.probe != "" {
+		return a.show(diagnosis.Run(ctx, clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{serial.ProbeCheck(nil, f.probe)}), f.asJSON)
+	}
+	g := newDiagnosed(a, cfg)
+	g.only = f.reader
+	daemon, running := a.findDaemon(ctx, cfg, f.file)
+	if f.capture != "" {
+		if running {
+			return a.captureTo(ctx, f.capture, f.personal, func(ctx context.Context, personal bool, w io.Writer) error {
+				return daemon.capture(ctx, f.reader, personal, w)
+			})
+		}
+		return a.captureTo(ctx, f.capture, f.personal, g.captureDirectly)
+	}
+	if !running && f.reader != "" && !g.has(f.reader) {
+		return &exitError{diagUnknown, fmt.Errorf("--reader %s: %w", f.reader, noSuchReader)}
+	}
+	if f.tap {
+		fmt.Fprintf(a.err, a.say("请在 %d 秒内放上证件（不发布）\n", "place a card within %d seconds; it is not published\n"), int(tapWait.Seconds()))
+	}
+	look := func() (diagnosis.Report, error) {
+		if running {
+			return daemon.report(ctx, f.reader, f.tap)
+		}
+		return g.run(ctx, f.tap), nil
+	}
+	for {
+		report, err := look()
+		if err != nil {
+			return &exitError{diagUnknown, err}
+		}
+		if f.watch && !f.asJSON && isTerminal(a.out) {
+			fmt.Fprint(a.out, "\x1b[H\x1b[2J")
+		}
+		err = a.show(report, f.asJSON)
+		if !f.watch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(watchEvery):
+		}
+		daemon, running = a.findDaemon(ctx, cfg, f.file) // it may have come or gone
+	}
+}
+
+// show prints a report; its level is the exit code.
+func (a *app) show(r diagnosis.Report, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(a.out)
+		e.SetEscapeHTML(false)
+		if isTerminal(a.out) {
+			e.SetIndent("", "  ")
+		}
+		if err := e.Encode(r); err != nil {
+			return err
+		}
+	} else {
+		(&sheetPrinter{w: a.out, lang: a.lang, terminal: isTerminal(a.out)}).print(r)
+	}
+	if code := r.Level.ExitCode(); code != 0 {
+		return &exitError{Code: code}
+	}
+	return nil
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"idtap/config"
+	"idtap/driver/diagnosis"
 	"idtap/publisher"
 	"idtap/publisher/bus"
 	"idtap/publisher/desk"
@@ -16,14 +16,27 @@ import (
 )
 
 // health carries states between the parts: readers' to the bus, the bus's and
-// the queue's to the page.
+// the queue's to the page, and all of them to whoever asks (diag, the micro
+// service, /metrics, /healthz).
 type health struct {
 	daemon *daemon
 
 	mu      sync.Mutex
-	readers map[string]reader.State
+	readers map[string]*seen
+	taps    map[publisher.Outcome]uint64
 	mode    desk.BusMode // as last shown
 	since   time.Time
+}
+
+// seen is a reader's last state and when its line showed errors.
+type seen struct {
+	reader.State
+	bad []badLine // within noisyWithin
+}
+
+type badLine struct {
+	at time.Time
+	n  uint64
 }
 
 var _ publisher.Observer = (*health)(nil)
@@ -32,13 +45,7 @@ var _ publisher.Observer = (*health)(nil)
 func (h *health) Reader(s reader.State) {
 	d := h.daemon
 	d.log.Debug().Str("reader", s.Reader).Str("phase", string(s.Phase)).Uint64("line_errors", s.Counts.LineErrors).Err(s.Err).Msg("phase")
-	h.mu.Lock()
-	if h.readers == nil {
-		h.readers = map[string]reader.State{}
-	}
-	before, known := h.readers[s.Reader]
-	h.readers[s.Reader] = s
-	h.mu.Unlock()
+	before, known := h.note(s)
 	facts := event.DeskFacts{ID: d.cfg.Desk.ID, Division: d.cfg.Desk.Division, Zone: d.zone, Test: d.demo}
 	status, tell := event.NewReaderStatus(facts, s)
 	if earlier, told := event.NewReaderStatus(facts, before); !tell || known && told && earlier.State == status.State {
@@ -58,8 +65,76 @@ func (h *health) Reader(s reader.State) {
 	}
 }
 
+// note keeps a state and gives the one before.
+func (h *health) note(s reader.State) (before reader.State, known bool) {
+	now := time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.readers == nil {
+		h.readers = map[string]*seen{}
+	}
+	r, known := h.readers[s.Reader]
+	if !known {
+		r = &seen{}
+		h.readers[s.Reader] = r
+	}
+	before, r.State = r.State, s
+	if n := s.Counts.LineErrors - before.Counts.LineErrors; s.Counts.LineErrors > before.Counts.LineErrors {
+		r.bad = append(r.bad, badLine{now, n})
+	}
+	r.bad = slices.DeleteFunc(r.bad, func(b badLine) bool { return now.Sub(b.at) > noisyWithin })
+	return before, known
+}
+
+// reader is a reader's last state and how many errors its line showed lately.
+func (h *health) reader(name string) (s reader.State, bad uint64, known bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r, known := h.readers[name]
+	if !known {
+		return reader.State{Reader: name}, 0, false
+	}
+	for _, b := range r.bad {
+		if time.Since(b.at) <= noisyWithin {
+			bad += b.n
+		}
+	}
+	return r.State, bad, true
+}
+
+// states lists the readers' last states by name.
+func (h *health) states() []reader.State {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []reader.State
+	for _, r := range h.readers {
+		list = append(list, r.State)
+	}
+	slices.SortFunc(list, func(a, b reader.State) int { return strings.Compare(a.Reader, b.Reader) })
+	return list
+}
+
 // Tapped implements publisher.Observer.
-func (h *health) Tapped(publisher.Tapped) { h.queue(context.Background()) }
+func (h *health) Tapped(t publisher.Tapped) {
+	h.mu.Lock()
+	if h.taps == nil {
+		h.taps = map[publisher.Outcome]uint64{}
+	}
+	h.taps[t.Outcome]++
+	h.mu.Unlock()
+	h.queue(context.Background())
+}
+
+// tapped counts the taps since the start by outcome.
+func (h *health) tapped() map[publisher.Outcome]uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	counts := map[publisher.Outcome]uint64{}
+	for _, o := range []publisher.Outcome{publisher.Accepted, publisher.Repeat, publisher.Refused, publisher.Full, publisher.Failed} {
+		counts[o] = h.taps[o]
+	}
+	return counts
+}
 
 // FollowedUp implements publisher.Observer.
 func (h *health) FollowedUp(publisher.FollowUp) { h.queue(context.Background()) }
@@ -112,37 +187,79 @@ func (h *health) watch(ctx context.Context) {
 	}
 }
 
-// printer prints one masked line per accepted event.
-type printer struct {
-	app  *app
-	desk config.Desk
+// readerHealth is a reader in the micro service's answers. Nothing in it is
+// personal, and it does not tell that a card lies there.
+type readerHealth struct {
+	Reader string        `json:"reader"`
+	State  string        `json:"state"`
+	Since  event.Time    `json:"since"`
+	Cause  string        `json:"cause,omitempty"`
+	Model  string        `json:"model,omitempty"`
+	SAM    string        `json:"sam,omitempty"`
+	Baud   int           `json:"baud,omitempty"`
+	Detail string        `json:"detail,omitempty"`
+	Counts reader.Counts `json:"counts"`
 }
 
-var _ publisher.Observer = (*printer)(nil)
-
-// Reader implements publisher.Observer.
-func (p *printer) Reader(reader.State) {}
-
-// Tapped implements publisher.Observer.
-func (p *printer) Tapped(t publisher.Tapped) {
-	if t.Outcome != publisher.Accepted {
-		return
-	}
-	data, err := json.Marshal(t.Data)
-	if err != nil {
-		return
-	}
-	p.print(event.RecordedType, t.Data.Desk.Seq, t.Reader, t.Data.Timing.AcceptedAt.Time, data)
-}
-
-// FollowedUp implements publisher.Observer.
-func (p *printer) FollowedUp(u publisher.FollowUp) {
-	if u.Type != event.RecordedType {
-		fmt.Fprintln(p.app.out, u.At.Format("15:04:05"), event.Token(u.Type), u.Refers)
+// sources are what the micro service answers: the readers, counters, and a
+// diagnosis of what is known without trying anything.
+func (h *health) sources() bus.Sources {
+	return bus.Sources{
+		Diag:    func() any { return h.diag() },
+		Readers: func() any { return h.readerHealth() },
+		Stats:   func() any { return h.stats() },
 	}
 }
 
-func (p *printer) print(ceType string, seq uint64, readerName string, at time.Time, data []byte) {
-	env := event.Envelope{Type: ceType, Seq: seq, Source: event.Source(p.desk.ID, readerName), Time: at, Content: event.ContentJSON}
-	fmt.Fprintln(p.app.out, event.Line(env, data, p.app.lang))
+// briefWithin bounds the diagnosis that the bus asks for: less than the 5 s that
+// clients wait.
+const briefWithin = 4 * time.Second
+
+func (h *health) diag() diagnosis.Report {
+	ctx, cancel := context.WithTimeout(context.Background(), briefWithin)
+	defer cancel()
+	g := h.daemon.diagnosed()
+	g.brief = true
+	return g.run(ctx, false)
+}
+
+func (h *health) readerHealth() []readerHealth {
+	facts := event.DeskFacts{ID: h.daemon.cfg.Desk.ID, Zone: h.daemon.zone}
+	list := []readerHealth{}
+	for _, s := range h.states() {
+		status, worth := event.NewReaderStatus(facts, s)
+		if !worth {
+			status.State = string(reader.Starting)
+		}
+		r := readerHealth{Reader: s.Reader, State: status.State, Since: event.Time{Time: s.Since.In(h.daemon.zone)}, Model: s.Identity.Model,
+			SAM: s.Identity.SAM, Baud: s.Identity.Baud, Detail: s.Identity.Detail, Counts: s.Counts}
+		if s.Err != nil && status.State != string(reader.Ready) {
+			r.Cause = s.Err.Error()
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// deskStats are the counters of the micro service.
+type deskStats struct {
+	Taps      map[publisher.Outcome]uint64 `json:"taps"` // since the start
+	Waiting   int                          `json:"waiting"`
+	Oldest    *event.Time                  `json:"oldest,omitempty"` // of the waiting ones
+	Dead      int                          `json:"dead"`
+	FreeBytes int64                        `json:"free_bytes"`
+	Full      bool                         `json:"full"`
+	Damaged   bool                         `json:"damaged"`
+	Bus       bus.Health                   `json:"bus"`
+}
+
+func (h *health) stats() deskStats {
+	s := deskStats{Taps: h.tapped(), Bus: h.daemon.bus.Health()}
+	if q, err := h.queueStats(); err == nil {
+		s.Waiting, s.Dead, s.FreeBytes, s.Full, s.Damaged = q.Waiting, q.Dead, q.FreeBytes, q.Full, q.Fault != ""
+		if !q.Oldest.IsZero() {
+			s.Oldest = &event.Time{Time: q.Oldest.In(h.daemon.zone)}
+		}
+	}
+	return s
 }

@@ -18,7 +18,8 @@ type Runtime struct {
 	User     string    `json:"user,omitempty"`
 	Password string    `json:"password,omitempty"`
 	Stream   string    `json:"stream"`
-	Page     string    `json:"page,omitempty"` // address of the desk page, the caller's to fill in
+	Page     string    `json:"page,omitempty"`    // address of the desk page, the caller's to fill in
+	Control  string    `json:"control,omitempty"` // socket on which the daemon answers its own user, the caller's to fill in
 }
 
 // Format implements fmt.Formatter so that no verb prints the password.

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/rs/zerolog"
+
+	"idtap/config"
+	"idtap/driver"
+	"idtap/driver/diagnosis"
+	"idtap/driver/pcsc"
+	"idtap/driver/sam"
+	"idtap/driver/serial"
+	"idtap/driver/tcp"
+	"idtap/driver/watch"
+	"idtap/publisher/bus"
+	"idtap/publisher/desk"
+	"idtap/publisher/event"
+	"idtap/publisher/outbox"
+	"idtap/reader"
+)
+
+// diagnosed is a desk that is looked at.
+type diagnosed struct {
+	cfg     config.Config
+	drivers driver.Registry
+	watched *watch.Readers
+	daemon  *daemon // nil: none runs
+	clock   clockwork.Clock
+	floor   time.Time // a moment that lies in the past
+	sys     string    // sysfs
+	dev     string    // devfs
+
+	only  string // the one reader to look at; "": all
+	brief bool   // what is known already, for the bus: nothing is tried
+}
+
+func newDiagnosed(a *app, cfg config.Config) *diagnosed {
+	return &diagnosed{cfg: cfg, drivers: a.drivers(), watched: &watch.Readers{}, clock: clockwork.NewRealClock(), floor: builtAt(), sys: "/sys", dev: "/dev"}
+}
+
+// run makes the diagnosis; with tap, a test tap follows it.
+func (g *diagnosed) run(ctx context.Context, tap bool) diagnosis.Report {
+	list := g.checks(ctx)
+	if !tap {
+		list = append(list, tapNotAsked)
+	}
+	r := diagnosis.Run(ctx, g.clock, diagnosis.Limit, list)
+	if tap { // readers are looked at first: a device has one owner
+		r.Add(diagnosis.Run(ctx, g.clock, tapWait+time.Second, []diagnosis.Check{g.tapCheck()}))
+	}
+	r.Version = version
+	if g.daemon != nil {
+		r.Via = "daemon"
+	}
+	return r
+}
+
+// checks is the list for this desk. Readers that drivers discover count like
+// configured ones.
+func (g *diagnosed) checks(ctx context.Context) []diagnosis.Check {
+	zone, err := time.LoadLocation(g.cfg.Desk.Timezone)
+	if err != nil {
+		zone = time.UTC
+	}
+	list := []diagnosis.Check{
+		diagnosis.ClockCheck(g.clock, g.floor, zone),
+		g.configCheck(),
+		g.daemonCheck(),
+		outbox.Check(g.queueOptions()),
+		g.busCheck(),
+		desk.PageCheck(g.cfg.DeskPage.Listen, g.page()),
+	}
+	if !g.brief {
+		list = append(list, diagnosis.USBCheck(g.sys, g.dev), desk.VendorCheck(), serial.PortsCheck(serial.Ports, g.ports("serial")))
+	}
+	if s, ok := g.drivers["pcsc"].(pcsc.Surveyor); ok {
+		list = append(list, pcsc.ServiceCheck(s, g.ports("pcsc"), len(g.cfg.Readers) == 0))
+	}
+	return append(list, g.readerChecks(ctx)...)
+}
+
+func (g *diagnosed) queueOptions() outbox.Options {
+	o := queueOptions(g.cfg, zerolog.Nop())
+	o.Clock = g.clock
+	return o
+}
+
+func (g *diagnosed) page() string {
+	if g.daemon == nil {
+		return ""
+	}
+	return g.daemon.address
+}
+
+// ports are the configured ports of one driver.
+func (g *diagnosed) ports(name string) []string {
+	var list []string
+	for _, r := range g.cfg.Readers {
+		if r.Driver == name {
+			list = append(list, r.Port)
+		}
+	}
+	return list
+}
+
+func (g *diagnosed) configCheck() diagnosis.Check {
+	return diagnosis.Check{Name: "config", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
+		s.Fact(diagnosis.Say("服务台", "desk"), "%s", g.cfg.Desk.ID)
+		for _, w := range g.cfg.Warnings {
+			s.Find(configWarning, "", w)
+		}
+	}}
+}
+
+// daemonCheck looks for the daemon of this desk where it cannot be asked.
+func (g *diagnosed) daemonCheck() diagnosis.Check {
+	return diagnosis.Check{Name: "daemon", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
+		running := diagnosis.Say("守护进程", "daemon")
+		if g.daemon != nil {
+			s.Fact(running, "pid %d, %s", os.Getpid(), g.clock.Since(g.daemon.started).Round(time.Second))
+			return
+		}
+		pid := outbox.Owner(g.cfg.Outbox.Dir)
+		if pid == 0 || !diagnosis.Running(pid) {
+			s.Fact(running, "-")
+			return
+		}
+		s.Find(daemonSilent, fmt.Sprintf("pid %d", pid))
+	}}
+}
+
+// busCheck asks the configured server as this desk, or says what the embedded
+// one says of itself.
+func (g *diagnosed) busCheck() diagnosis.Check {
+	n := g.cfg.NATS
+	if n.URL == "" || g.brief {
+		return diagnosis.Check{Name: "bus", Group: diagnosis.Bus, Run: func(_ context.Context, s *diagnosis.Sheet) { g.busTold(s) }}
+	}
+	asked := bus.Check(bus.Look{Server: busServer(n), Stream: n.Stream, DeskID: g.cfg.Desk.ID, Filter: event.Filter(g.cfg.Desk.Division, g.cfg.Desk.ID),
+		Replicas: n.Replicas, Clock: g.clock})
+	return diagnosis.Check{Name: asked.Name, Group: asked.Group, Run: func(ctx context.Context, s *diagnosis.Sheet) {
+		asked.Run(ctx, s)
+		if g.daemon != nil {
+			g.busTold(s)
+		}
+	}}
+}
+
+func (g *diagnosed) busTold(s *diagnosis.Sheet) {
+	if g.daemon == nil {
+		s.NotChecked(diagnosis.Say("内置服务器随守护进程启动", "the embedded server starts with the daemon"))
+		return
+	}
+	h := g.daemon.bus.Health()
+	if h.Local {
+		s.Fact(diagnosis.Say("内置服务器：登记保存在本机，不向外发送", "embedded server: events are kept on this desk, not sent"), "%s", h.Stream)
+	}
+	if h.Mode != "" {
+		s.Fact(diagnosis.Say("防重复方式", "duplicates are kept out by"), "%s", h.Mode)
+	}
+	s.Add(bus.Told(h)...)
+}
+
+// readerChecks is one check per reader.
+func (g *diagnosed) readerChecks(ctx context.Context) []diagnosis.Check {
+	list := specs(g.cfg.Readers)
+	if len(list) == 0 {
+		list = g.discovered(ctx)
+	}
+	if g.only != "" {
+		list = slices.DeleteFunc(list, func(s driver.Spec) bool { return s.Name != g.only })
+	}
+	if len(list) == 0 {
+		return []diagnosis.Check{{Name: "readers", Group: diagnosis.SAM, Run: func(_ context.Context, s *diagnosis.Sheet) { s.Find(reader.None, "") }}}
+	}
+	var checks []diagnosis.Check
+	for _, spec := range list {
+		checks = append(checks, diagnosis.Check{Name: "reader-" + spec.Name, Group: diagnosis.SAM, Run: func(ctx context.Context, s *diagnosis.Sheet) {
+			if g.daemon != nil {
+				g.running(ctx, s, spec)
+			} else if pid := outbox.Owner(g.cfg.Outbox.Dir); pid != 0 && diagnosis.Running(pid) {
+				s.NotChecked(diagnosis.Say("守护进程正在使用，无法询问", "the daemon has it and cannot be asked"))
+			} else {
+				g.examine(ctx, s, spec)
+			}
+		}})
+	}
+	return checks
+}
+
+// discoverWait bounds the search for readers that are not configured.
+const discoverWait = 2 * time.Second
+
+func (g *diagnosed) discovered(ctx context.Context) []driver.Spec {
+	if g.daemon != nil {
+		var list []driver.Spec
+		for _, s := range g.daemon.health.states() {
+			spec := g.watched.Of(s.Reader).Spec()
+			spec.Name = s.Reader
+			list = append(list, spec)
+		}
+		return list
+	}
+	ctx, cancel := context.WithTimeout(ctx, discoverWait)
+	defer cancel()
+	var list []driver.Spec
+	for _, name := range g.drivers.Names() {
+		if found, err := g.drivers[name].Discover(ctx); err == nil {
+			list = append(list, found...)
+		}
+	}
+	return list
+}
+
+// examine tries a reader that nobody else in this program has open.
+func (g *diagnosed) examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
+	if d, ok := g.drivers[spec.Driver].(*serial.Driver); ok {
+		d.Examine(ctx, s, spec)
+		return
+	}
+	w := sam.NewStopwatch(g.clock)
+	spec.Wire = w
+	dev, err := g.drivers.Open(ctx, spec)
+	if err != nil {
+		told(s, spec, err)
+		return
+	}
+	defer dev.Close()
+	module := s.In(diagnosis.SAM)
+	sam.Examine(ctx, module, spec.Name, dev, w)
+}
+
+// told notes why a reader does not work.
+func told(s *diagnosis.Sheet, spec driver.Spec, err error) {
+	switch spec.Driver {
+	case "serial":
+		serial.Told(s, spec, err)
+	case "pcsc":
+		pcsc.Told(s, spec, err)
+	default:
+		tcp.Told(s, spec, err)
+	}
+}
+
+// lendWait is how long a daemon's loop may hold on to a reader that does not
+// work: one try to open it takes no longer.
+const lendWait = 5 * time.Second
+
+// noisyWithin and noisyFrom say when a reader in use counts as noisy: so many
+// errors within so long.
+const (
+	noisyWithin = 10 * time.Minute
+	noisyFrom   = 3
+)
+
+// running looks at a reader of the running daemon: what its loop knows, and
+// where that is no more than that it does not work, the reader itself.
+func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
+	state, bad, known := g.daemon.health.reader(spec.Name)
+	watched := g.watched.Of(spec.Name)
+	module := s.In(diagnosis.SAM)
+	if !known {
+		module.NotChecked(diagnosis.Say(spec.Name+"：还没有状态", spec.Name+": no state yet"))
+		return
+	}
+	switch state.Phase {
+	case reader.Away, reader.Busy, reader.Denied, reader.Starting:
+		if g.brief {
+			if state.Err != nil {
+				told(s, spec, state.Err)
+			}
+			return
+		}
+		lent, cancel := context.WithTimeout(ctx, lendWait)
+		defer cancel()
+		giveBack, err := watched.Lend(lent)
+		if err == nil {
+			defer giveBack()
+			g.examine(ctx, s, spec)
+			return
+		}
+		if state, _, _ = g.daemon.health.reader(spec.Name); state.Err != nil {
+			told(s, spec, state.Err)
+			return
+		}
+	case reader.Faulty, reader.NoIdentity, reader.Stuck:
+		sam.Identified(module, spec.Name, state.Identity, nil)
+		if f, ok := sam.Explain(spec.Name, state.Err); ok {
+			module.Add(f)
+		}
+		return
+	case reader.Stopped:
+		if state.Err != nil {
+			told(s, spec, state.Err)
+		}
+		return
+	}
+	sam.Identified(module, spec.Name, state.Identity, watched.Times)
+	c := state.Counts
+	module.Fact(diagnosis.Say(spec.Name+" 自启动以来", spec.Name+" since the start"), "%d taps, %d reads, %d line errors, opened again %d times",
+		c.Taps, c.Reads, c.LineErrors, c.Reopened)
+	if bad >= noisyFrom {
+		module.Find(sam.Noisy, spec.Name, fmt.Sprintf("%d errors in the last %s", bad, noisyWithin))
+		return
+	}
+	sam.Pace(module, spec.Name, state.Identity.Baud, watched.Times)
+}
+
+// What the command itself finds.
+var (
+	configWarning = diagnosis.Entry{Code: "config_warning", Level: diagnosis.Warning, Who: diagnosis.Technician,
+		What: diagnosis.Say("配置有缺漏", "The configuration leaves something open"),
+		Why:  diagnosis.Say("能运行，但事件中会缺少内容", "It works, but events will lack something"),
+		Do:   diagnosis.Say("补全所示的配置项", "Set the key shown")}
+	daemonSilent = diagnosis.Entry{Code: "daemon_silent", Level: diagnosis.Warning, Who: diagnosis.Technician,
+		What: diagnosis.Say("守护进程在运行，但无法询问", "The daemon runs but cannot be asked"),
+		Why:  diagnosis.Say("它由另一个用户运行，或没有回应", "It runs as another user, or does not answer"),
+		Do:   diagnosis.Say("用运行它的用户或 root 执行 idtap diag；仍不行则重启服务", "Run idtap diag as that user or as root; failing that, restart the service")}
+	noSuchReader = errors.New("no reader of that name is configured")
+)

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"idtap/driver"
+	"idtap/driver/diagnosis"
+	"idtap/driver/sam"
+	"idtap/publisher"
+	"idtap/reader"
+	"idtap/reader/identity"
+)
+
+// tapWait is how long a test tap waits for a card.
+const tapWait = 20 * time.Second
+
+// slowTap is what a tap may take beyond its bytes' time on the wire.
+const slowTap = 2 * time.Second
+
+var tapNotAsked = diagnosis.Check{Name: "test-tap", Group: diagnosis.Cards, Run: func(_ context.Context, s *diagnosis.Sheet) {
+	s.NotChecked(diagnosis.Say("未要求（--tap 测试刷卡，不发布）", "not asked for (--tap: a test tap, never published)"))
+}}
+
+// sink hands taps to the intake, but for those that a test waits for.
+type sink struct {
+	*publisher.Intake
+	observe func(reader.Tap) // sees every tap; must not block
+
+	mu      sync.Mutex
+	waiting map[string]chan reader.Tap // by reader
+}
+
+var _ reader.Sink = (*sink)(nil)
+
+// Tap settles a tap. One that a test waits for goes no further.
+func (s *sink) Tap(ctx context.Context, t reader.Tap) error {
+	s.mu.Lock()
+	test := s.waiting[t.Reader]
+	delete(s.waiting, t.Reader)
+	s.mu.Unlock()
+	if test != nil {
+		test <- t
+		return nil
+	}
+	s.observe(t)
+	return s.Intake.Tap(ctx, t)
+}
+
+var errTested = errors.New("another test tap waits for a card on this reader")
+
+// next waits for the next tap on a reader and keeps it from being published.
+func (s *sink) next(ctx context.Context, name string) (reader.Tap, error) {
+	test := make(chan reader.Tap, 1)
+	s.mu.Lock()
+	if s.waiting[name] != nil {
+		s.mu.Unlock()
+		return reader.Tap{}, errTested
+	}
+	if s.waiting == nil {
+		s.waiting = map[string]chan reader.Tap{}
+	}
+	s.waiting[name] = test
+	s.mu.Unlock()
+	select {
+	case t := <-test:
+		return t, nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	if s.waiting[name] == test {
+		delete(s.waiting, name)
+	}
+	s.mu.Unlock()
+	select {
+	case t := <-test: // it came at the last moment
+		return t, nil
+	default:
+		return reader.Tap{}, ctx.Err()
+	}
+}
+
+// tapCheck waits for a card and says how reading it went. Nothing of it is
+// published, counted or shown.
+func (g *diagnosed) tapCheck() diagnosis.Check {
+	return diagnosis.Check{Name: "test-tap", Group: diagnosis.Cards, Run: func(ctx context.Context, s *diagnosis.Sheet) {
+		spec, err := g.oneReader(ctx)
+		if err != nil {
+			s.NotChecked(diagnosis.Say("请用 --reader 指定读卡器", "name the reader with --reader"))
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, tapWait)
+		defer cancel()
+		tap, baud, err := g.awaitTap(ctx, spec)
+		if err != nil {
+			s.NotChecked(diagnosis.Say("没有等到证件", "no card was read in time"))
+			return
+		}
+		times := g.watched.Of(spec.Name).Times
+		for _, c := range []struct {
+			code   sam.Code
+			zh, en string
+		}{{sam.CmdFind, "寻卡", "find"}, {sam.CmdSelect, "选卡", "select"}, {sam.CmdReadText, "读取文字和照片", "read text and photo"}, {sam.CmdReadAddress, "读取追加地址", "read addresses"}} {
+			if e, ok := times.Last(c.code); ok {
+				s.Fact(diagnosis.Say(c.zh, c.en), "%d ms, wire %d ms", e.Took.Milliseconds(), e.Wire(baud).Milliseconds())
+			}
+		}
+		var codes []string
+		for _, f := range tap.Checked.Findings {
+			codes = append(codes, f.Code)
+		}
+		s.Fact(diagnosis.Say("证件", "card"), "%s, %s", tap.Checked.Kind, strings.Join(append(codes, worst(tap.Checked)), ", "))
+		wire := sam.WholeRead(baud) * time.Duration(max(tap.Attempts, 1))
+		s.Fact(diagnosis.Say("合计", "in all"), "%d ms in %d reads, wire %d ms", tap.ReadTime.Milliseconds(), tap.Attempts, wire.Milliseconds())
+		if tap.ReadTime > wire+slowTap {
+			s.Find(sam.Slow, spec.Name, fmt.Sprintf("a tap took %d ms, %d of them on the wire", tap.ReadTime.Milliseconds(), wire.Milliseconds()))
+			return
+		}
+		s.Fact(diagnosis.Say("结论", "verdict"), "ok")
+	}}
+}
+
+func worst(c identity.Checked) string {
+	if w := c.Worst(); w != "" {
+		return string(w)
+	}
+	return "clean"
+}
+
+var errWhichReader = errors.New("name the reader with --reader")
+
+// oneReader is the reader that was named, or the only one.
+func (g *diagnosed) oneReader(ctx context.Context) (driver.Spec, error) {
+	list := specs(g.cfg.Readers)
+	if len(list) == 0 {
+		list = g.discovered(ctx)
+	}
+	for _, s := range list {
+		if s.Name == g.only || g.only == "" && len(list) == 1 {
+			return s, nil
+		}
+	}
+	return driver.Spec{}, errWhichReader
+}
+
+// awaitTap reads one card, through the daemon's loop where one runs, and gives
+// the rate that the reader was read at, 0 if that is not known.
+func (g *diagnosed) awaitTap(ctx context.Context, spec driver.Spec) (tap reader.Tap, baud int, err error) {
+	if g.daemon != nil {
+		tap, err = g.daemon.sink.next(ctx, spec.Name)
+		state, _, _ := g.daemon.health.reader(spec.Name)
+		return tap, state.Identity.Baud, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	first := &firstTap{taps: make(chan reader.Tap, 1)}
+	var reading sync.WaitGroup
+	reading.Go(func() { g.read(ctx, spec, first) })
+	select {
+	case tap = <-first.taps:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	cancel()
+	reading.Wait()
+	return tap, first.baud, err
+}
+
+// read runs the reading loop of the daemon on one reader.
+func (g *diagnosed) read(ctx context.Context, spec driver.Spec, to reader.Sink) {
+	reader.Set{Drivers: g.watched.Registry(g.drivers), Readers: []driver.Spec{spec},
+		Options: reader.Options{Sink: to, Poll: time.Duration(g.cfg.Policy.Poll), Verify: reader.Verify(g.cfg.Policy.VerifyReads), Clock: g.clock,
+			Identity: identity.Options{DeskDivision: g.cfg.Desk.Division, ClockFloor: g.floor}}}.Run(ctx)
+}
+
+// firstTap is a sink that keeps the first tap and settles all.
+type firstTap struct {
+	taps chan reader.Tap
+	baud int // of the reader; for whoever waits until the loop has ended
+}
+
+func (f *firstTap) State(s reader.State) { f.baud = max(f.baud, s.Identity.Baud) }
+
+func (f *firstTap) Tap(_ context.Context, t reader.Tap) error {
+	select {
+	case f.taps <- t:
+	default:
+	}
+	return nil
+}
