@@ -48,8 +48,9 @@ fuzz: tools-build
 
 # Long campaigns: noise, kills, power cuts, PC/SC restarts; they print tables.
 faults: tools-test
-	IDTAP_CAMPAIGN=long IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -timeout 4h -count=1 -v \
-		-run 'Campaign|Noise|Noisy|Residual|Kill|PowerCut|Outage|Restart|PCSC|Insertions' ./cmd/idtap ./reader ./driver/pcsc ./publisher/...
+	IDTAP_CAMPAIGN=long IDTAP_FAULTS=10 IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -timeout 4h -count=1 -v \
+		-run 'TestNoise|TestNoisy|TestEveryCardOnce|TestMonkey|Kill|PowerCut|BitFlips|Truncated|FullDisk|Outage|Restart|Insertions' \
+		./reader ./driver/pcsc/... ./publisher/... ./cmd/idtap
 
 DESKS ?= 300
 fleet: tools-build
