@@ -17,6 +17,9 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 	if err != nil {
 		return c, usage(err)
 	}
+	if err := busServer(c.NATS).Check(); err != nil {
+		return c, usage(config.Problem{File: c.File, Key: "nats.url", Message: err.Error()})
+	}
 	return c, nil
 }
 
