@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"idtap/publisher/bus"
+)
+
+// A page port that another program has ends the daemon with the remedy, and
+// leaves the file by which that other one, if it is an idtap, is found.
+func TestBusyPagePort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := t.TempDir()
+	file, runtime := filepath.Join(dir, "desk.yaml"), filepath.Join(dir, "runtime.json")
+	yaml := fmt.Sprintf("outbox: {dir: %s}\ndesk_page: {listen: %q}\n", dir, l.Addr())
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := bus.Runtime{PID: os.Getpid() + 1, Stream: "REGISTRATIONS"}
+	if err := bus.WriteRuntime(runtime, other); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := executeIn(t, dir, "run", "-c", file)
+	if code != exitFailed || !strings.Contains(errs, l.Addr().String()) || !strings.Contains(errs, "set desk_page.listen") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if r, err := bus.ReadRuntime(runtime); err != nil || r.PID != other.PID {
+		t.Errorf("the other daemon's runtime file: %+v, %v", r, err)
+	}
+}
+
+// The demo shows its page on the next free port.
+func TestDemoBesideAnotherPage(t *testing.T) {
+	if l, err := net.Listen("tcp", "127.0.0.1:7643"); err == nil { // else somebody has it already
+		defer l.Close()
+	}
+	r := startDaemon(t, "", "--demo")
+	deadline := time.After(30 * time.Second)
+	for !strings.Contains(r.out.String(), "data") {
+		select {
+		case code := <-r.code:
+			r.code <- code
+			t.Fatalf("ended with %d:\n%s", code, r.err)
+		case <-deadline:
+			t.Fatal("the demo does not start")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if page := r.out.String(); !strings.Contains(page, "http://127.0.0.1:76") || strings.Contains(page, ":7643/") {
+		t.Errorf("printed %q", page)
+	}
+}
