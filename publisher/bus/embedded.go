@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -120,12 +121,16 @@ func (e *embedded) start() error {
 	if err != nil {
 		return &configError{fmt.Errorf("embedded server: %w", err)}
 	}
-	srv.SetLoggerV2(serverLog{e.log}, false, false, false)
+	log := &serverLog{log: e.log}
+	srv.SetLoggerV2(log, false, false, false)
 	srv.Start()
-	if !srv.ReadyForConnections(embeddedReady) || !srv.JetStreamEnabled() {
+	if why := log.fatal.Load(); why != nil || !srv.ReadyForConnections(embeddedReady) {
 		srv.Shutdown()
 		srv.WaitForShutdown()
-		return errors.New("embedded server: does not start; its log says why")
+		if why == nil {
+			return errors.New("embedded server: does not get ready")
+		}
+		return fmt.Errorf("embedded server: %s", *why)
 	}
 	e.mu.Lock()
 	e.srv = srv
@@ -280,13 +285,21 @@ func freePort(listen string) (string, error) {
 	return "", fmt.Errorf("no free port from %d to %d", first, first+portsTried-1)
 }
 
-// serverLog gives the server's warnings and errors to the daemon's log. The
-// rest is dropped: traces show payloads.
-type serverLog struct{ log zerolog.Logger }
+// serverLog gives the server's warnings and errors to the daemon's log, and
+// keeps what it would have ended its process for. The rest is dropped: traces
+// show payloads.
+type serverLog struct {
+	log   zerolog.Logger
+	fatal atomic.Pointer[string]
+}
 
-func (l serverLog) Noticef(string, ...any)         {}
-func (l serverLog) Debugf(string, ...any)          {}
-func (l serverLog) Tracef(string, ...any)          {}
-func (l serverLog) Warnf(format string, v ...any)  { l.log.Warn().Msgf(format, v...) }
-func (l serverLog) Errorf(format string, v ...any) { l.log.Error().Msgf(format, v...) }
-func (l serverLog) Fatalf(format string, v ...any) { l.log.Error().Msgf(format, v...) }
+func (*serverLog) Noticef(string, ...any)           {}
+func (*serverLog) Debugf(string, ...any)            {}
+func (*serverLog) Tracef(string, ...any)            {}
+func (l *serverLog) Warnf(format string, v ...any)  { l.log.Warn().Msgf(format, v...) }
+func (l *serverLog) Errorf(format string, v ...any) { l.log.Error().Msgf(format, v...) }
+func (l *serverLog) Fatalf(format string, v ...any) {
+	why := fmt.Sprintf(format, v...)
+	l.fatal.Store(&why)
+	l.log.Error().Msg(why)
+}

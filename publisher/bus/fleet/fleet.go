@@ -52,6 +52,7 @@ type fleet struct {
 type phase struct {
 	name       string
 	begin, end time.Time
+	hindered   string // desks that did not deliver at its end, and the commonest reason
 }
 
 // run carries the plan out and prints what it measured. Its error is a promise
@@ -177,7 +178,7 @@ func (f *fleet) phases(ctx context.Context) ([]phase, error) {
 			return err
 		}
 		pause(ctx, f.phase)
-		p.end = time.Now()
+		p.end, p.hindered = time.Now(), f.hindered()
 		list = append(list, p)
 		return ctx.Err()
 	}
@@ -209,6 +210,25 @@ func (f *fleet) phases(ctx context.Context) ([]phase, error) {
 		}
 	}
 	return list, nil
+}
+
+func (f *fleet) hindered() string {
+	codes := map[bus.Code]int{}
+	for _, b := range f.buses {
+		if c := b.Health().Code; c != "" {
+			codes[c]++
+		}
+	}
+	n, most := 0, bus.Code("")
+	for c, k := range codes {
+		if n += k; k > codes[most] {
+			most = c
+		}
+	}
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d %s", n, most)
 }
 
 func (f *fleet) drain(ctx context.Context) error {
@@ -247,15 +267,15 @@ func (f *fleet) table(phases []phase, took time.Duration) {
 	fmt.Fprintf(f.out, "%d desks, %d nodes, %.2g taps/s each, %.0f %% of acknowledgements swallowed, duplicate window %v\n\n",
 		f.desks, nodes, f.rate, 100*f.swallow, window)
 	w := tabwriter.NewWriter(f.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "phase\taccepted\tdelivered\tper second\tp50\tp99\tmax\t")
+	fmt.Fprintln(w, "phase\taccepted\tdelivered\tper second\tp50\tp99\tmax\thindered at its end\t")
 	for n, p := range phases {
-		line(w, p.name, by[n], delivered[n], p.end.Sub(p.begin))
+		line(w, p.name, by[n], delivered[n], p.end.Sub(p.begin), p.hindered)
 	}
-	line(w, "all", all, len(all), took)
+	line(w, "all", all, len(all), took, f.hindered())
 	w.Flush()
 }
 
-func line(w io.Writer, name string, d []time.Duration, delivered int, took time.Duration) {
+func line(w io.Writer, name string, d []time.Duration, delivered int, took time.Duration, hindered string) {
 	slices.Sort(d)
 	at := func(q float64) time.Duration {
 		if len(d) == 0 {
@@ -263,7 +283,7 @@ func line(w io.Writer, name string, d []time.Duration, delivered int, took time.
 		}
 		return d[int(q*float64(len(d)-1))].Round(100 * time.Microsecond)
 	}
-	fmt.Fprintf(w, "%s\t%d\t%d\t%.0f\t%v\t%v\t%v\t\n", name, len(d), delivered, float64(delivered)/took.Seconds(), at(0.5), at(0.99), at(1))
+	fmt.Fprintf(w, "%s\t%d\t%d\t%.0f\t%v\t%v\t%v\t%s\t\n", name, len(d), delivered, float64(delivered)/took.Seconds(), at(0.5), at(0.99), at(1), hindered)
 }
 
 func (f *fleet) audit(ctx context.Context) error {
