@@ -39,6 +39,16 @@ func TestBusyPagePort(t *testing.T) {
 	}
 }
 
+// A daemon that is asked to stop before it has started has not failed.
+func TestStopWhileStarting(t *testing.T) {
+	r := startDaemon(t, "desk_page: {listen: \"\"}\nreaders: [{name: a, driver: mock}]")
+	r.stop()
+	if code := <-r.code; code != exitOK {
+		t.Errorf("ended with %d:\n%s", code, r.err)
+	}
+	r.code <- exitOK
+}
+
 // The demo shows its page on the next free port.
 func TestDemoBesideAnotherPage(t *testing.T) {
 	if l, err := net.Listen("tcp", "127.0.0.1:7643"); err == nil { // else somebody has it already

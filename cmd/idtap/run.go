@@ -64,7 +64,7 @@ func demonstrate(cfg *config.Config, dir string) {
 // stopWithin is how long a daemon may take to stop, whatever a reader or the bus
 // is doing. What is still running then is left behind: the queue is synced at
 // every accepted tap, so nothing can be lost by it.
-const stopWithin = 1800 * time.Millisecond
+const stopWithin = 1500 * time.Millisecond
 
 // serve runs the daemon until the context ends.
 func (a *app) serve(ctx context.Context, cfg config.Config, demo bool) error {
@@ -80,6 +80,9 @@ func (a *app) serve(ctx context.Context, cfg config.Config, demo bool) error {
 	defer d.removeRuntime()
 	if err := d.start(ctx); err != nil {
 		d.stop()
+		if ctx.Err() != nil { // asked to stop while starting
+			return nil
+		}
 		return err
 	}
 	d.announce()
