@@ -64,7 +64,7 @@ var phases = []phaseText{
 
 // None means that the desk has no reader at all.
 var None = diagnosis.Entry{Code: "reader_none", Level: diagnosis.Critical, Who: diagnosis.Technician,
-	Because: []string{"pcsc_no_service", "pcsc_denied", "usb_driver_missing", "usb_held"},
+	Because: []string{"pcsc_no_service", "pcsc_denied", "pcsc_silent", "reader_no_sam", "usb_driver_missing", "usb_held"},
 	What:    diagnosis.Say("没有读卡器", "There is no reader"),
 	Why: diagnosis.Say("配置中没有列出读卡器，也没有发现已知型号；串口读卡器不会被自动打开",
 		"The configuration lists none and no known model was found; serial readers are never opened unasked"),

@@ -1,0 +1,474 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"idtap/driver"
+	"idtap/driver/diagnosis"
+	"idtap/driver/mock"
+	"idtap/driver/pcsc"
+	"idtap/publisher/event"
+	"idtap/publisher/outbox"
+)
+
+// TestMain lets a test run the whole command in a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const asCommand = "IDTAP_TEST_AS_COMMAND"
+
+// mockReader is a desk's reader with which all is well.
+const mockReader = "readers: [{name: front, driver: mock}]\n"
+
+// deskFile writes a configuration with a queue and a page port of its own.
+func deskFile(t *testing.T, lines string) (file, queue string) {
+	t.Helper()
+	dir := t.TempDir()
+	file, queue = filepath.Join(dir, "desk.yaml"), filepath.Join(dir, "queue")
+	text := "desk: {id: d1, division: \"410105\"}\n" + lines
+	if !strings.Contains(lines, "outbox:") {
+		text += "\noutbox: {dir: " + queue + "}\n"
+	}
+	if !strings.Contains(lines, "desk_page:") {
+		text += "desk_page: {listen: \"" + freeAddress(t) + "\"}\n"
+	}
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "QUEUE", queue)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file, queue
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// diagnose runs `idtap diag --json` as its user would.
+func diagnose(t *testing.T, file string, args ...string) (diagnosis.Report, int) {
+	t.Helper()
+	code, out, errs := executeIn(t, t.TempDir(), append([]string{"diag", "-c", file, "--json"}, args...)...)
+	var r diagnosis.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("exit %d: %v\n%s\n%s", code, err, out, errs)
+	}
+	return r, code
+}
+
+// fault is what diag has to say: one finding, who mends it, and nothing beside.
+type fault struct {
+	code    string
+	who     diagnosis.Who
+	exit    int
+	details string // in the finding's subject or detail
+}
+
+func (f fault) check(t *testing.T, r diagnosis.Report, exit int) {
+	t.Helper()
+	found := r.Findings()
+	if len(found) != 1 || found[0].Code != f.code {
+		var list []string
+		for _, o := range found {
+			list = append(list, fmt.Sprintf("%s %s (%s)", o.Code, o.Subject, o.Detail))
+		}
+		t.Fatalf("found %q, want %s alone", list, f.code)
+	}
+	got := found[0]
+	if got.Who != f.who || exit != f.exit || r.Level.ExitCode() != exit {
+		t.Errorf("%s is the %s's, exit %d, want the %s's and %d", got.Code, got.Who, exit, f.who, f.exit)
+	}
+	if !strings.Contains(got.Subject+" "+got.Detail, f.details) {
+		t.Errorf("%q (%q) does not say %q", got.Subject, got.Detail, f.details)
+	}
+	for what, text := range map[string]diagnosis.Text{"what": got.What, "why": got.Why, "do": got.Do} {
+		if text.Zh == "" || text.En == "" {
+			t.Errorf("%s: %s is missing", got.Code, what)
+		}
+	}
+	if took := time.Duration(r.Took); took > 15*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// TestDiagHealthyDesk: a desk on which all is well prints no warning at all.
+func TestDiagHealthyDesk(t *testing.T) {
+	file, _ := deskFile(t, mockReader)
+	r, exit := diagnose(t, file)
+	if len(r.Findings()) != 0 || r.Level != diagnosis.OK || exit != 0 {
+		t.Errorf("exit %d, %+v", exit, r.Findings())
+	}
+	if took := time.Duration(r.Took); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if r.Via != "direct" || r.Version == "" {
+		t.Errorf("%+v", r)
+	}
+	seen := map[diagnosis.Group]bool{}
+	for _, result := range r.Results {
+		seen[result.Group] = true
+		if result.Level == diagnosis.Warning || result.Level == diagnosis.Critical || result.Level == diagnosis.Unknown {
+			t.Errorf("%s: %s", result.Check, result.Level)
+		}
+	}
+	for _, g := range diagnosis.Groups {
+		if !seen[g] {
+			t.Errorf("nothing was said of %s", g)
+		}
+	}
+}
+
+// centralServer is a NATS server with the users admin, desk (the documented
+// permissions) and mute (who may publish nothing).
+func centralServer(t *testing.T) (url string, js jetstream.JetStream) {
+	t.Helper()
+	all := &server.SubjectPermission{Allow: []string{">"}}
+	user := func(name string, publish, subscribe *server.SubjectPermission) *server.User {
+		return &server.User{Username: name, Password: name + "-pw", Permissions: &server.Permissions{Publish: publish, Subscribe: subscribe}}
+	}
+	filter := event.Filter("410105", "d1")
+	inbox := &server.SubjectPermission{Allow: []string{"_INBOX_d1.>"}}
+	look := []string{"$JS.API.STREAM.INFO.REGISTRATIONS", "$JS.API.DIRECT.GET.REGISTRATIONS." + filter}
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		Users: []*server.User{user("admin", all, all), user("desk", &server.SubjectPermission{Allow: append(look, filter)}, inbox),
+			user("mute", &server.SubjectPermission{Allow: look}, inbox)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the NATS server does not start")
+	}
+	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo("admin", "admin-pw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	return s.ClientURL(), js
+}
+
+func login(t *testing.T, url, user, password string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("nats: {url: %q, user: %s, password_file: %s}\n", url, user, file)
+}
+
+// TestDiagBusFaults: each fault of the bus, made with a real server.
+func TestDiagBusFaults(t *testing.T) {
+	good := jetstream.StreamConfig{Name: "REGISTRATIONS", Subjects: []string{"idtap.v1.>"}, AllowDirect: true, Discard: jetstream.DiscardNew}
+	memory, interest, narrow := good, good, good
+	memory.Storage, interest.Retention, narrow.Subjects = jetstream.MemoryStorage, jetstream.InterestPolicy, []string{"idtap.v1.*.11.>"}
+	for name, tt := range map[string]struct {
+		stream *jetstream.StreamConfig
+		nats   func(t *testing.T, url string) string
+		want   fault
+	}{
+		"unreachable":    {nil, func(t *testing.T, _ string) string { return login(t, "nats://"+freeAddress(t), "desk", "x") }, fault{"bus_unreachable", "technician", 2, ""}},
+		"wrong password": {&good, func(t *testing.T, u string) string { return login(t, u, "desk", "wrong") }, fault{"bus_auth", "administrator", 2, ""}},
+		"no password": {&good, func(t *testing.T, u string) string {
+			return "nats: {url: \"" + u + "\", user: desk, password_file: /nowhere}\n"
+		}, fault{"bus_creds_unreadable", "technician", 2, "/nowhere"}},
+		"no stream":       {nil, func(t *testing.T, u string) string { return login(t, u, "desk", "desk-pw") }, fault{"bus_no_stream", "administrator", 2, "REGISTRATIONS"}},
+		"memory stream":   {&memory, func(t *testing.T, u string) string { return login(t, u, "desk", "desk-pw") }, fault{"stream_memory", "administrator", 1, ""}},
+		"interest stream": {&interest, func(t *testing.T, u string) string { return login(t, u, "desk", "desk-pw") }, fault{"stream_retention", "administrator", 1, ""}},
+		"others' stream":  {&narrow, func(t *testing.T, u string) string { return login(t, u, "desk", "desk-pw") }, fault{"stream_subjects", "administrator", 2, ""}},
+		"may not publish": {&good, func(t *testing.T, u string) string { return login(t, u, "mute", "mute-pw") }, fault{"bus_publish_denied", "administrator", 2, "idtap.v1.*.41.4101.410105.d1.>"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, js := centralServer(t)
+			if tt.stream != nil {
+				if _, err := js.CreateStream(t.Context(), *tt.stream); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file, _ := deskFile(t, mockReader+tt.nats(t, url))
+			r, exit := diagnose(t, file)
+			tt.want.check(t, r, exit)
+		})
+	}
+}
+
+// TestDiagStoresNothing: asking whether events would be taken leaves no message.
+func TestDiagStoresNothing(t *testing.T) {
+	url, js := centralServer(t)
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "REGISTRATIONS", Subjects: []string{"idtap.v1.>"}, AllowDirect: true, Discard: jetstream.DiscardNew})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, _ := deskFile(t, mockReader+login(t, url, "desk", "desk-pw"))
+	if r, exit := diagnose(t, file); exit != 0 {
+		t.Errorf("%+v", r.Findings())
+	}
+	info, err := stream.Info(t.Context())
+	if err != nil || info.State.LastSeq != 0 {
+		t.Errorf("%d messages were stored, %v", info.State.LastSeq, err)
+	}
+}
+
+// TestDiagQueueFaults: each fault of the queue, made with the real one.
+func TestDiagQueueFaults(t *testing.T) {
+	fill := func(t *testing.T, dir string, at time.Time) {
+		q, err := outbox.Open(t.Context(), outbox.Options{Dir: dir, Clock: clockwork.NewFakeClockAt(at)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		for range 20 {
+			if _, err := q.Accept(t.Context(), outbox.Draft{Type: event.RecordedType, Source: "/idtap/d1/front", Subject: "idtap.v1.recorded._._._.d1._._._",
+				Filter: "idtap.v1.*._._._.d1.>", Kind: "resident", Status: "clean", Body: func(outbox.Stamp) ([]byte, error) { return make([]byte, 3000), nil }}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		config string
+		spoil  func(t *testing.T, dir string)
+		want   fault
+	}{
+		"old": {"", func(t *testing.T, dir string) { fill(t, dir, time.Now().Add(-3*time.Hour)) }, fault{"queue_old", "technician", 1, "20 events"}},
+		"damaged": {"", func(t *testing.T, dir string) {
+			fill(t, dir, time.Now())
+			file := filepath.Join(dir, "outbox.db")
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := len(b) / 2; i < len(b)/2+6000; i++ {
+				b[i] ^= 0x5A
+			}
+			if err := os.WriteFile(file, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, fault{"queue_damaged", "technician", 2, "outbox.db"}},
+		"key gone": {"", func(t *testing.T, dir string) {
+			fill(t, dir, time.Now())
+			if err := os.Remove(filepath.Join(dir, "outbox.key")); err != nil {
+				t.Fatal(err)
+			}
+		}, fault{"queue_key", "technician", 2, "outbox.key"}},
+		"disk nearly full": {"outbox: {dir: QUEUE, max_bytes: 1048576GiB}\n", func(t *testing.T, dir string) { fill(t, dir, time.Now()) },
+			fault{"disk_low", "technician", 1, "MiB free"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file, queue := deskFile(t, mockReader+tt.config)
+			tt.spoil(t, queue)
+			r, exit := diagnose(t, file)
+			tt.want.check(t, r, exit)
+		})
+	}
+}
+
+// TestDiagFoldsTheQueueIntoTheBus: a queue that grows old because the server is
+// away is told once.
+func TestDiagFoldsTheQueueIntoTheBus(t *testing.T) {
+	file, queue := deskFile(t, mockReader+login(t, "nats://"+freeAddress(t), "desk", "x"))
+	q, err := outbox.Open(t.Context(), outbox.Options{Dir: queue, Clock: clockwork.NewFakeClockAt(time.Now().Add(-time.Hour))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Accept(t.Context(), outbox.Draft{Type: event.RecordedType, Source: "/idtap/d1/front", Subject: "idtap.v1.recorded._._._.d1._._._",
+		Filter: "idtap.v1.*._._._.d1.>", Body: func(outbox.Stamp) ([]byte, error) { return []byte("{}"), nil }}); err != nil {
+		t.Fatal(err)
+	}
+	q.Close()
+	r, exit := diagnose(t, file)
+	fault{"bus_unreachable", "technician", 2, ""}.check(t, r, exit)
+	if also := r.Findings()[0].Also; len(also) != 1 || also[0].Code != "queue_old" {
+		t.Errorf("%+v", also)
+	}
+}
+
+// fakePCSC is a PC/SC service in a given condition.
+type fakePCSC struct{ survey pcsc.Survey }
+
+func (f fakePCSC) Survey(context.Context) pcsc.Survey              { return f.survey }
+func (f fakePCSC) Detail() string                                  { return "fake" }
+func (f fakePCSC) Discover(context.Context) ([]driver.Spec, error) { return nil, f.survey.Err }
+func (f fakePCSC) Open(context.Context, driver.Spec) (driver.Device, error) {
+	return nil, driver.ErrGone
+}
+
+// TestDiagWithoutReaders: what keeps a desk from having a reader.
+func TestDiagWithoutReaders(t *testing.T) {
+	for name, tt := range map[string]struct {
+		service pcsc.Survey
+		usb     map[string]string
+		want    fault
+	}{
+		"no pcscd":      {pcsc.Survey{Service: pcsc.Absent}, nil, fault{"pcsc_no_service", "technician", 2, ""}},
+		"pcscd refuses": {pcsc.Survey{Service: pcsc.Refused}, nil, fault{"pcsc_denied", "technician", 2, ""}},
+		"no reader":     {pcsc.Survey{Service: pcsc.Running}, nil, fault{"reader_none", "technician", 2, ""}},
+		"reader without a module": {pcsc.Survey{Service: pcsc.Running, Readers: []pcsc.Listed{{Name: "ACS ACR122U 00 00", Model: "ACR122", Profile: "uid"}}}, nil,
+			fault{"reader_no_sam", "technician", 2, "ACR122U"}},
+		"bridge without a driver": {pcsc.Survey{Service: pcsc.Running}, map[string]string{"idVendor": "1a86", "idProduct": "7523", "busnum": "1", "devnum": "4",
+			"product": "USB Serial", "1-1:1.0/bInterfaceClass": "ff"}, fault{"usb_driver_missing", "technician", 2, "modprobe ch341"}},
+		"reader that pcscd does not know": {pcsc.Survey{Service: pcsc.Running}, map[string]string{"idVendor": "0400", "idProduct": "c35a", "busnum": "1", "devnum": "5",
+			"1-1:1.0/bInterfaceClass": "0b"}, fault{"usb_driver_missing", "technician", 2, "CCID"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, _ := deskFile(t, "")
+			g := fakeDesk(t, file)
+			g.drivers["pcsc"] = fakePCSC{tt.service}
+			device := filepath.Join(g.sys, "bus", "usb", "devices", "1-1")
+			for attribute, value := range tt.usb {
+				writeFile(t, filepath.Join(device, attribute), value+"\n")
+			}
+			r := g.run(t.Context(), false)
+			tt.want.check(t, r, r.Level.ExitCode())
+		})
+	}
+}
+
+// fakeDesk is a desk on a machine without hardware of its own.
+func fakeDesk(t *testing.T, file string) *diagnosed {
+	t.Helper()
+	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, environ: func() []string { return nil },
+		getenv: func(k string) string { return map[string]string{"HOME": filepath.Dir(file)}[k] }}
+	cfg, err := a.loadConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newDiagnosed(a, cfg)
+	g.sys, g.dev = filepath.Join(t.TempDir(), "sys"), filepath.Join(t.TempDir(), "dev")
+	if err := os.MkdirAll(filepath.Join(g.sys, "bus", "usb", "devices"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	g.drivers["pcsc"] = fakePCSC{pcsc.Survey{Service: pcsc.Running}}
+	return g
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDiagClock: a clock that stands before the program's own birth.
+func TestDiagClock(t *testing.T) {
+	file, _ := deskFile(t, mockReader)
+	g := fakeDesk(t, file)
+	g.floor = time.Now().Add(24 * time.Hour)
+	r := g.run(t.Context(), false)
+	fault{"clock_wrong", "technician", 2, ""}.check(t, r, r.Level.ExitCode())
+}
+
+// TestDiagWarnsOfTheConfiguration: what run warns of, diag warns of.
+func TestDiagWarnsOfTheConfiguration(t *testing.T) {
+	file, _ := deskFile(t, mockReader)
+	writeFile(t, file, mockReader+"desk_page: {listen: \"\"}\noutbox: {dir: "+t.TempDir()+"}\n")
+	r, exit := diagnose(t, file)
+	fault{"config_warning", "technician", 1, "division"}.check(t, r, exit)
+}
+
+// TestDiagWrongUse: exit code 3 and a word on stderr.
+func TestDiagWrongUse(t *testing.T) {
+	file, _ := deskFile(t, mockReader)
+	for name, args := range map[string][]string{
+		"flag":      {"diag", "--no-such"},
+		"argument":  {"diag", "front"},
+		"language":  {"diag", "--lang", "fr"},
+		"config":    {"diag", "-c", "/nowhere.yaml"},
+		"two modes": {"diag", "--watch", "--tap"},
+		"personal":  {"diag", "--with-personal-data"},
+		"reader":    {"diag", "-c", file, "--reader", "back"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := executeIn(t, t.TempDir(), args...)
+			if code != diagUnknown || out != "" || errs == "" {
+				t.Errorf("%d, %q, %q", code, out, errs)
+			}
+		})
+	}
+}
+
+// TestDiagSpeaks: both languages, plain where nobody watches.
+func TestDiagSpeaks(t *testing.T) {
+	file, _ := deskFile(t, "readers: [{name: front, driver: serial, port: /dev/no-such-port}]\n")
+	for lang, words := range map[string][]string{"en": {"what", "why", "who", "clerk", "critical"}, "zh": {"现象", "原因", "由谁", "窗口人员", "严重"}} {
+		code, out, _ := executeIn(t, t.TempDir(), "diag", "-c", file, "--lang", lang)
+		for _, w := range append(words, "port_missing", "/dev/no-such-port") {
+			if !strings.Contains(out, w) {
+				t.Errorf("%s: %q is missing in\n%s", lang, w, out)
+			}
+		}
+		if code != 2 || strings.Contains(out, "\x1b") {
+			t.Errorf("%s: exit %d\n%s", lang, code, out)
+		}
+	}
+}
+
+// TestDiagPrintsForTerminals: aligned, with colours.
+func TestDiagPrintsForTerminals(t *testing.T) {
+	var b strings.Builder
+	p := sheetPrinter{w: &b, lang: "zh", terminal: true}
+	p.print(diagnosis.Report{Level: diagnosis.Critical, Results: []diagnosis.Result{{Check: "queue", Group: diagnosis.Queue, Level: diagnosis.Critical,
+		Findings: []diagnosis.Finding{diagnosis.NewFinding(outbox.DiskFull, "", "3 MiB")}}}})
+	if out := b.String(); !strings.Contains(out, "队列     queue") || !strings.Contains(out, "\x1b[31m✗") {
+		t.Errorf("%q", out)
+	}
+}
+
+// TestDiagTestTap: measured, judged, and nothing of the card but its kind.
+func TestDiagTestTap(t *testing.T) {
+	file, _ := deskFile(t, "readers: [{name: front, driver: mock, port: \"seed:5\"}]\n")
+	r, exit := diagnose(t, file, "--tap")
+	facts := map[string]string{}
+	for _, result := range r.Results {
+		if result.Check == "test-tap" {
+			for _, f := range result.Facts {
+				facts[f.What.En] = f.Value
+			}
+		}
+	}
+	if exit != 0 || facts["verdict"] != "ok" || facts["find"] == "" || facts["select"] == "" || !strings.Contains(facts["read text and photo"], "wire 113 ms") {
+		t.Errorf("exit %d, %v, %+v", exit, facts, r.Findings())
+	}
+	impersonal(t, fmt.Sprintf("%+v", r), mock.Generate(5, 50))
+}
+
+// impersonal fails if text holds anything that one of the cards carries.
+func impersonal(t *testing.T, text string, cards []mock.Card) {
+	t.Helper()
+	for i, c := range cards {
+		for _, s := range append([]string{c.Name, c.NameEn, c.Number, c.Address}, c.Appended...) {
+			if len(s) > 3 && strings.Contains(text, s) {
+				t.Errorf("card %d shows", i)
+			}
+		}
+	}
+}
