@@ -10,8 +10,14 @@ const fresh = document.querySelector("meta[name=idtap-page]").content;
 let ticket = store.get("ticket") || fresh;
 store.set("ticket", ticket);
 
-let askToken = () => Promise.resolve("");
-export const onTokenNeeded = (ask) => { askToken = ask; };
+let promptToken = () => Promise.resolve("");
+export const onTokenNeeded = (prompt) => { promptToken = prompt; };
+
+let asking; // one dialog, however many requests wait for it
+function askToken() {
+  asking = asking || promptToken().finally(() => { asking = undefined; });
+  return asking;
+}
 
 function headers() {
   const h = { "Idtap-Page": ticket };

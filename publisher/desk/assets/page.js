@@ -65,8 +65,10 @@ function toolbar() {
   const on = sound.soundOn();
   byId("sound").setAttribute("aria-pressed", String(on));
   byId("sound").textContent = say(on ? "sound.on" : "sound.off");
+  const asked = document.activeElement === byId("unblock");
   byId("unblock").hidden = !sound.blocked();
   byId("sound").hidden = sound.blocked();
+  if (asked && !sound.blocked()) byId("sound").focus();
   byId("language").setAttribute("aria-label", say("language.label"));
   const who = reviews.operator();
   byId("sign").textContent = who ? who + " · " + say("sign_out") : say("sign_in");

@@ -154,13 +154,15 @@ func TestDecisionsSurviveKill(t *testing.T) {
 		records = append(records, id)
 		asked := make(chan bool, 1)
 		go func() { asked <- p.decide(id, i) }()
-		select {
-		case <-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond): // at any moment of the decision
-		case ok := <-asked:
-			asked <- ok
+		ok := false
+		if i%3 == 0 { // after the answer
+			ok = <-asked
+			p.kill()
+		} else { // at any moment of the decision
+			<-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond)
+			p.kill()
+			ok = <-asked
 		}
-		p.kill()
-		ok := <-asked
 		p.start()
 		s := p.state(token, func(boardState) bool { return true })
 		switch {

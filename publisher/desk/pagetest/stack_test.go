@@ -120,6 +120,18 @@ func newStack(t *testing.T, change ...func(*parts)) *simulated {
 	return s
 }
 
+// lift takes the card away and waits until the reader has met the empty place
+// often enough to know.
+func (s *simulated) lift() {
+	s.t.Helper()
+	s.module.Lift()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	if err := s.module.Await(ctx, func(m mock.State) bool { return m.Missed >= 20 }); err != nil {
+		s.t.Fatalf("the reader does not look: %v", err)
+	}
+}
+
 // specimen is the official specimen number with a synthetic holder.
 func specimen(change func(*mock.Card)) mock.Card {
 	c := mock.Card{Kind: mock.Resident, Name: "样本甲", Sex: "2", Ethnic: "01", Birth: "19491231", Address: "甘肃省白银市会宁县样本镇样本村一社", Number: "11010519491231002X",
@@ -154,10 +166,7 @@ func TestSimulatedReader(t *testing.T) {
 		t.Helper()
 		s.module.Place(c)
 		b.face("front", title)
-		s.module.Lift()
-		if err := s.module.Await(t.Context(), func(m mock.State) bool { return m.Missed >= 3 }); err != nil {
-			t.Fatal(err)
-		}
+		s.lift()
 	}
 	b.face("front", "请放证件")
 	next(specimen(nil), "已登记")
@@ -208,7 +217,7 @@ func TestSimulatedReaderPlaceAgain(t *testing.T) {
 	b.face("front", "请放证件")
 	s.module.Place(specimen(func(c *mock.Card) { c.Refuse = 0x41 }))
 	b.face("front", "请重新放置")
-	s.module.Lift()
+	s.lift()
 	s.module.Place(specimen(nil))
 	b.face("front", "已登记")
 }
