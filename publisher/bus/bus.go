@@ -86,7 +86,7 @@ func Start(ctx context.Context, o Options, q Queue) (*Bus, error) {
 	if o.Clock == nil {
 		o.Clock = clockwork.NewRealClock()
 	}
-	b := &Bus{o: o, clock: o.Clock, kick: make(chan struct{}, 1), health: Health{Stream: o.Stream, Since: o.Clock.Now(), Code: Unreachable, Detail: "connecting"}}
+	b := &Bus{o: o, clock: o.Clock, kick: make(chan struct{}, 1), health: Health{Stream: o.Stream, Since: o.Clock.Now(), Code: Unreachable, Detail: errDisconnected.Error()}}
 	b.link = &link{server: o.Server, provider: o.Provider, name: "idtap/" + o.DeskID, inbox: Inbox(o.DeskID), log: o.Log, changed: b.connectionChanged}
 	own := o.Server.URL == "" && o.Provider == nil
 	maxAge := time.Duration(0)

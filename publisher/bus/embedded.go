@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // Embedded configures the embedded nats-server: the default destination, never
@@ -198,11 +199,17 @@ func (e *embedded) addLogin(opts *server.Options) error {
 	if e.user == "" {
 		e.user, e.password = "idtap", rand.Text()
 	}
+	// The server warns of passwords that are not hashed. This one is random, so
+	// that the cheapest hash is enough.
+	hash, err := bcrypt.GenerateFromPassword([]byte(e.password), bcrypt.MinCost)
+	if err != nil {
+		return err
+	}
 	if opts.Username != "" {
 		opts.Users = append(opts.Users, &server.User{Username: opts.Username, Password: opts.Password})
 		opts.Username, opts.Password = "", ""
 	}
-	me := &server.User{Username: e.user, Password: e.password}
+	me := &server.User{Username: e.user, Password: string(hash)}
 	if remotes := opts.LeafNode.Remotes; len(remotes) > 0 {
 		for _, a := range opts.Accounts {
 			if a.Name == remotes[0].LocalAccount {
