@@ -117,10 +117,11 @@ func (r *Reader) handOn(ctx context.Context) error {
 
 // awaitLift waits until a card that was not handed on is lifted. found tells
 // that a card was found that is to be read: there was room for a swap, or the
-// retry time (0: never) is over.
-func (r *Reader) awaitLift(ctx context.Context, retry time.Duration) (found bool, err error) {
+// retry time (0: never) is over. doubt tells that there was room for a swap
+// already: a quick next card is read at the first find.
+func (r *Reader) awaitLift(ctx context.Context, retry time.Duration, doubt bool) (found bool, err error) {
 	began := r.clock.Now()
-	missed, doubt := 0, false
+	missed := 0
 	for {
 		if err := r.sleep(ctx, r.o.Poll); err != nil {
 			return false, err

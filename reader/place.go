@@ -38,6 +38,7 @@ var errUnlike = errors.New("no two reads of the card were alike")
 type placement struct {
 	foundAt time.Time
 	again   bool // something has lain there since the card before
+	absent  bool // a find while it was read met no card: what comes next may be another
 	another bool // it is not the card handed on before
 	carried int  // whole reads that waited for a twin before it was found
 	reads   int  // whole reads of it
@@ -53,7 +54,8 @@ func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) 
 		r.tell(Reading, nil, 0)
 	}
 	for {
-		raw, err := r.readWhole(ctx, p.reads == 0)
+		raw, absent, err := r.readWhole(ctx, p.reads == 0)
+		p.absent = p.absent || absent
 		if err != nil {
 			return r.unread(ctx, p, err)
 		}
@@ -67,7 +69,7 @@ func (r *Reader) place(ctx context.Context, again bool) (found bool, err error) 
 		case handedOn:
 			return r.hold(ctx)
 		case unlike:
-			return r.giveUp(ctx, Unreadable, errUnlike)
+			return r.giveUp(ctx, Unreadable, errUnlike, p.absent)
 		}
 	}
 }
@@ -80,7 +82,7 @@ func (r *Reader) unread(ctx context.Context, p placement, err error) (found bool
 	case errors.Is(err, driver.ErrNotID):
 		r.last = nil
 		r.tell(NotID, err, 0)
-		return r.awaitLift(ctx, 0)
+		return r.awaitLift(ctx, 0, p.absent)
 	case errors.Is(err, errSwapped):
 		if p.another {
 			r.prompt = r.clock.Now().Add(promptTime)
@@ -92,9 +94,9 @@ func (r *Reader) unread(ctx context.Context, p placement, err error) (found bool
 	}
 	r.last = nil
 	if p.reads == 0 && !p.again && r.clock.Now().Before(r.prompt) { // placed again, and not one read
-		return r.giveUp(ctx, Unreadable, err)
+		return r.giveUp(ctx, Unreadable, err, p.absent)
 	}
-	return r.giveUp(ctx, PlaceAgain, err)
+	return r.giveUp(ctx, PlaceAgain, err, p.absent)
 }
 
 // verdict is what one more whole read says of a card.
@@ -182,16 +184,16 @@ var errSwapped = errors.New("the card was lifted while it was read")
 //
 // An error that is not lost is final for this card: it is foreign (a driver says
 // so only once the module has said it several times), left, refuses a second
-// read, was swapped, or fails every time.
-func (r *Reader) readWhole(ctx context.Context, found bool) (driver.RawCard, error) {
-	absent := false
+// read, was swapped, or fails every time. absent tells that a find met no card
+// after it.
+func (r *Reader) readWhole(ctx context.Context, found bool) (raw driver.RawCard, absent bool, err error) {
 	for failures := 1; ; failures++ {
-		raw, err := ask(ctx, r, driver.Device.Read)
+		raw, err = ask(ctx, r, driver.Device.Read)
 		if err == nil || lost(err) || errors.Is(err, driver.ErrNotID) || failures == maxFailures {
-			return raw, err
+			return raw, absent, err
 		}
 		if err := r.sleep(ctx, failurePause); err != nil {
-			return raw, err
+			return raw, absent, err
 		}
 		if found {
 			found = false
@@ -201,13 +203,14 @@ func (r *Reader) readWhole(ctx context.Context, found bool) (driver.RawCard, err
 		found, findErr = r.look(ctx)
 		switch {
 		case lost(findErr):
-			return raw, findErr
+			return raw, absent, findErr
 		case found && absent:
-			return raw, errSwapped
-		case !found && findErr == nil && !damaged(err):
-			return raw, err
+			return raw, absent, errSwapped
 		}
 		absent = absent || !found && findErr == nil
+		if !found && findErr == nil && !damaged(err) {
+			return raw, absent, err
+		}
 	}
 }
 
@@ -230,13 +233,14 @@ func (r *Reader) find(ctx context.Context) (bool, error) {
 	return found && err == nil, err
 }
 
-// giveUp asks the clerk to act and waits for it.
-func (r *Reader) giveUp(ctx context.Context, p Phase, because error) (found bool, err error) {
+// giveUp asks the clerk to act and waits for it. absent tells that no card was
+// there when it was looked for last.
+func (r *Reader) giveUp(ctx context.Context, p Phase, because error, absent bool) (found bool, err error) {
 	r.prompt = r.clock.Now().Add(promptTime)
 	retry := time.Duration(0)
 	if p == PlaceAgain {
 		retry = tryAgain
 	}
 	r.tell(p, because, retry)
-	return r.awaitLift(ctx, retry)
+	return r.awaitLift(ctx, retry, absent)
 }
