@@ -51,13 +51,6 @@ type Revealed struct {
 	Data event.Registration `json:"data"`
 }
 
-// Session says who is signed in on a page.
-type Session struct {
-	PIN      bool   `json:"pin"` // a PIN file is configured
-	SignedIn bool   `json:"signed_in"`
-	Operator string `json:"operator,omitempty"`
-}
-
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
@@ -143,58 +136,6 @@ func decode(w http.ResponseWriter, r *http.Request, into any) bool {
 		refuse(w, http.StatusBadRequest, "bad_json")
 	}
 	return false
-}
-
-func (s *Server) getSession(w http.ResponseWriter, r *http.Request) {
-	c := callerOf(r)
-	reply(w, http.StatusOK, s.session(c))
-}
-
-func (s *Server) session(c caller) Session {
-	v := Session{PIN: s.o.PINFile != "", SignedIn: c.operator.Authenticated}
-	if v.SignedIn {
-		v.Operator = c.operator.Name
-	}
-	return v
-}
-
-func (s *Server) postSession(w http.ResponseWriter, r *http.Request) {
-	var body struct {
-		PIN string `json:"pin"`
-	}
-	c := callerOf(r)
-	switch {
-	case !decode(w, r, &body):
-		return
-	case c.ticket == "":
-		refuse(w, http.StatusForbidden, "page_only")
-		return
-	case s.o.PINFile == "":
-		refuse(w, http.StatusConflict, "no_pin_file")
-		return
-	case !s.sessions.tries.AllowN(s.o.Clock.Now(), 1):
-		w.Header().Set("Retry-After", "3")
-		refuse(w, http.StatusTooManyRequests, "too_many_tries")
-		return
-	}
-	ops, err := readPINs(s.o.PINFile)
-	if err != nil {
-		s.o.Log.Error().Err(err).Msg("desk page: sign-in")
-		refuse(w, http.StatusInternalServerError, "pin_file")
-		return
-	}
-	name, ok := ops.find(body.PIN)
-	if !ok {
-		refuse(w, http.StatusForbidden, "wrong_pin")
-		return
-	}
-	s.sessions.enter(c.ticket, name)
-	reply(w, http.StatusOK, Session{PIN: true, SignedIn: true, Operator: name})
-}
-
-func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) {
-	s.sessions.leave(callerOf(r).ticket)
-	reply(w, http.StatusOK, Session{PIN: s.o.PINFile != ""})
 }
 
 // audited writes the audit line first: what is not written down is not done.
