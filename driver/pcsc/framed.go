@@ -30,7 +30,7 @@ var _ driver.Device = (*framed)(nil)
 func newFramed(p *place, s driver.Spec, profile string, w wrapping) *framed {
 	l := &line{place: p, wrapping: w}
 	return &framed{place: p, line: l, profile: profile, client: sam.NewClient(driver.Observed(l, s.Wire), sam.Options{
-		Name: s.Name, Model: p.reader, Detail: p.identity(profile).Detail, Baud: 115200, Gap: gap, MaxRFBytes: s.MaxRFBytes, Clock: p.d.Clock,
+		Name: s.Name, Model: p.reader, Detail: p.identity(profile).Detail, Baud: 115200, Gap: gap, OneAtATime: true, MaxRFBytes: s.MaxRFBytes, Clock: p.d.Clock,
 	})}
 }
 

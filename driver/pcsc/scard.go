@@ -41,6 +41,16 @@ func code(err error) error {
 	return err
 }
 
+// later is code for calls after the service has admitted this program:
+// libpcsclite then says "refused" where the connection was reset by a service
+// that died.
+func later(err error) error {
+	if err = code(err); err == error(codeDenied) {
+		return codeCommError
+	}
+	return err
+}
+
 type libraryService struct{ ctx *scard.Context }
 
 func (s libraryService) readers() ([]string, error) {
@@ -48,7 +58,7 @@ func (s libraryService) readers() ([]string, error) {
 	if errors.Is(err, scard.ErrNoReadersAvailable) {
 		return nil, nil
 	}
-	return names, code(err)
+	return names, later(err)
 }
 
 // asking serialises GetStatusChange: scard keeps the names alive that the
@@ -71,7 +81,7 @@ func (s libraryService) states(readers []string) ([]state, error) {
 	case errors.Is(err, scard.ErrUnknownReader):
 		return make([]state, len(readers)), nil
 	case err != nil:
-		return nil, code(err)
+		return nil, later(err)
 	}
 	states := make([]state, len(list))
 	for i, l := range list {
@@ -111,16 +121,16 @@ func (c libraryCard) transmit(apdu []byte) ([]byte, error) {
 		return nil, codeProtoMismatch
 	}
 	answer, err := c.c.Transmit(apdu)
-	return slices.Clone(answer), code(err)
+	return slices.Clone(answer), later(err)
 }
 
 func (c libraryCard) control(number uint32, data []byte) ([]byte, error) {
 	answer, err := c.c.Control(scard.CtlCode(uint16(number)), data)
-	return slices.Clone(answer), code(err)
+	return slices.Clone(answer), later(err)
 }
 
 func (c libraryCard) reconnect() error {
-	return code(c.c.Reconnect(scard.ShareShared, scard.ProtocolAny, scard.LeaveCard))
+	return later(c.c.Reconnect(scard.ShareShared, scard.ProtocolAny, scard.LeaveCard))
 }
 
 func (c libraryCard) disconnect() error { return code(c.c.Disconnect(scard.LeaveCard)) }

@@ -33,12 +33,15 @@ type session struct {
 	lost bool // its context belongs to a hung call
 }
 
-// establish opens a context.
+// establish opens a context. A service that dies may seem to refuse, so that is
+// believed only when it is said again.
 func (d *Driver) establish(ctx context.Context, who, reader string) (*session, error) {
 	s := &session{d: d, reader: reader, who: who}
 	_, err := call(ctx, s, "open", serviceTime, func() (none, error) {
 		var err error
-		s.svc, err = d.backend().establish()
+		if s.svc, err = d.backend().establish(); errors.Is(err, codeDenied) {
+			s.svc, err = d.backend().establish()
+		}
 		return none{}, err
 	})
 	if err != nil {
