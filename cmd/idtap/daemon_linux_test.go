@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,5 +71,38 @@ func TestDemoBesideAnotherPage(t *testing.T) {
 	}
 	if page := r.out.String(); !strings.Contains(page, "http://127.0.0.1:76") || strings.Contains(page, ":7643/") {
 		t.Errorf("printed %q", page)
+	}
+}
+
+// Whoever reads the daemon's lines may go; the desk goes on.
+func TestLinesNobodyReads(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "run", "--demo")
+	cmd.Env = append(os.Environ(), asCommand+"=1", "HOME="+t.TempDir(), "XDG_STATE_HOME=")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	taps := 0
+	for lines := bufio.NewScanner(log); taps < 2 && lines.Scan(); {
+		if strings.Contains(lines.Text(), "outcome=accepted") {
+			taps++
+		}
+	}
+	go io.Copy(io.Discard, log)
+	cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err != nil || taps < 2 {
+		t.Errorf("%d taps, then %v", taps, err)
 	}
 }
