@@ -121,7 +121,7 @@ func (c *control) capture(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) // ends with the caller, too
 	}()
 	personal := r.URL.Query().Get("personal") != ""
-	state, _, _ := c.daemon.health.reader(spec.Name)
+	state, _ := c.daemon.health.reader(spec.Name)
 	c.daemon.log.Warn().Str("reader", spec.Name).Bool("personal_data", personal).Msg("a technician records this reader")
 	if err := g.record(spec, traceHeader(spec, state.Identity.Model, state.Identity.Baud), personal, w, stop); err != nil {
 		c.daemon.log.Warn().Err(err).Str("reader", spec.Name).Msg("the recording ended early")

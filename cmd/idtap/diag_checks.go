@@ -141,24 +141,31 @@ func (g *diagnosed) daemonCheck() diagnosis.Check {
 func (g *diagnosed) busCheck() diagnosis.Check {
 	n := g.cfg.NATS
 	if n.URL == "" || g.brief {
-		return diagnosis.Check{Name: "bus", Group: diagnosis.Bus, Run: func(_ context.Context, s *diagnosis.Sheet) { g.busTold(s) }}
+		return diagnosis.Check{Name: "bus", Group: diagnosis.Bus, Run: func(ctx context.Context, s *diagnosis.Sheet) { g.busTold(ctx, s) }}
 	}
 	asked := bus.Check(bus.Look{Server: busServer(n), Stream: n.Stream, DeskID: g.cfg.Desk.ID, Filter: event.Filter(g.cfg.Desk.Division, g.cfg.Desk.ID),
 		Replicas: n.Replicas, Clock: g.clock})
 	return diagnosis.Check{Name: asked.Name, Group: asked.Group, Run: func(ctx context.Context, s *diagnosis.Sheet) {
 		asked.Run(ctx, s)
 		if g.daemon != nil {
-			g.busTold(s)
+			g.busTold(ctx, s)
 		}
 	}}
 }
 
-func (g *diagnosed) busTold(s *diagnosis.Sheet) {
+// connectGrace is how long a connection may be on its way before that is told.
+const connectGrace = 3 * time.Second
+
+func (g *diagnosed) busTold(ctx context.Context, s *diagnosis.Sheet) {
 	if g.daemon == nil {
 		s.NotChecked(diagnosis.Say("内置服务器随守护进程启动", "the embedded server starts with the daemon"))
 		return
 	}
 	h := g.daemon.bus.Health()
+	for !g.brief && !h.Connected && g.clock.Since(h.Since) < connectGrace && ctx.Err() == nil {
+		g.clock.Sleep(50 * time.Millisecond)
+		h = g.daemon.bus.Health()
+	}
 	if h.Local {
 		s.Fact(diagnosis.Say("内置服务器：登记保存在本机，不向外发送", "embedded server: events are kept on this desk, not sent"), "%s", h.Stream)
 	}
@@ -263,7 +270,7 @@ const (
 // running looks at a reader of the running daemon: what its loop knows, and
 // where that is no more than that it does not work, the reader itself.
 func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
-	state, bad, known := g.daemon.health.reader(spec.Name)
+	state, known := g.daemon.health.reader(spec.Name)
 	watched := g.watched.Of(spec.Name)
 	module := s.In(diagnosis.SAM)
 	if !known {
@@ -286,7 +293,7 @@ func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver
 			g.examine(ctx, s, spec)
 			return
 		}
-		if state, _, _ = g.daemon.health.reader(spec.Name); state.Err != nil {
+		if state, _ = g.daemon.health.reader(spec.Name); state.Err != nil {
 			told(s, spec, state.Err)
 			return
 		}
@@ -306,7 +313,7 @@ func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver
 	c := state.Counts
 	module.Fact(diagnosis.Say(spec.Name+" 自启动以来", spec.Name+" since the start"), "%d taps, %d reads, %d line errors, opened again %d times",
 		c.Taps, c.Reads, c.LineErrors, c.Reopened)
-	if bad >= noisyFrom {
+	if bad := watched.LineErrors(noisyWithin); bad >= noisyFrom {
 		module.Find(sam.Noisy, spec.Name, fmt.Sprintf("%d errors in the last %s", bad, noisyWithin))
 		return
 	}

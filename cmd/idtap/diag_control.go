@@ -82,7 +82,7 @@ func (g *diagnosed) has(name string) bool {
 		}
 	}
 	if g.daemon != nil {
-		_, _, known := g.daemon.health.reader(name)
+		_, known := g.daemon.health.reader(name)
 		return known
 	}
 	for _, s := range g.discovered(context.Background()) {

@@ -152,7 +152,7 @@ func (g *diagnosed) oneReader(ctx context.Context) (driver.Spec, error) {
 func (g *diagnosed) awaitTap(ctx context.Context, spec driver.Spec) (tap reader.Tap, baud int, err error) {
 	if g.daemon != nil {
 		tap, err = g.daemon.sink.next(ctx, spec.Name)
-		state, _, _ := g.daemon.health.reader(spec.Name)
+		state, _ := g.daemon.health.reader(spec.Name)
 		return tap, state.Identity.Baud, err
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const asCommand = "IDTAP_TEST_AS_COMMAND"
+const asCommand = "TEST_AS_IDTAP"
 
 // mockReader is a desk's reader with which all is well.
 const mockReader = "readers: [{name: front, driver: mock}]\n"
@@ -71,11 +71,19 @@ func freeAddress(t *testing.T) string {
 func diagnose(t *testing.T, file string, args ...string) (diagnosis.Report, int) {
 	t.Helper()
 	code, out, errs := executeIn(t, t.TempDir(), append([]string{"diag", "-c", file, "--json"}, args...)...)
-	var r diagnosis.Report
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("exit %d: %v\n%s\n%s", code, err, out, errs)
+	if out == "" {
+		t.Fatalf("exit %d: %s", code, errs)
 	}
-	return r, code
+	return parseReport(t, []byte(out)), code
+}
+
+func parseReport(t *testing.T, text []byte) diagnosis.Report {
+	t.Helper()
+	var r diagnosis.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return r
 }
 
 // fault is what diag has to say: one finding, who mends it, and nothing beside.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -22,21 +23,10 @@ type health struct {
 	daemon *daemon
 
 	mu      sync.Mutex
-	readers map[string]*seen
+	readers map[string]reader.State
 	taps    map[publisher.Outcome]uint64
 	mode    desk.BusMode // as last shown
 	since   time.Time
-}
-
-// seen is a reader's last state and when its line showed errors.
-type seen struct {
-	reader.State
-	bad []badLine // within noisyWithin
-}
-
-type badLine struct {
-	at time.Time
-	n  uint64
 }
 
 var _ publisher.Observer = (*health)(nil)
@@ -67,49 +57,29 @@ func (h *health) Reader(s reader.State) {
 
 // note keeps a state and gives the one before.
 func (h *health) note(s reader.State) (before reader.State, known bool) {
-	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.readers == nil {
-		h.readers = map[string]*seen{}
+		h.readers = map[string]reader.State{}
 	}
-	r, known := h.readers[s.Reader]
-	if !known {
-		r = &seen{}
-		h.readers[s.Reader] = r
-	}
-	before, r.State = r.State, s
-	if n := s.Counts.LineErrors - before.Counts.LineErrors; s.Counts.LineErrors > before.Counts.LineErrors {
-		r.bad = append(r.bad, badLine{now, n})
-	}
-	r.bad = slices.DeleteFunc(r.bad, func(b badLine) bool { return now.Sub(b.at) > noisyWithin })
+	before, known = h.readers[s.Reader]
+	h.readers[s.Reader] = s
 	return before, known
 }
 
-// reader is a reader's last state and how many errors its line showed lately.
-func (h *health) reader(name string) (s reader.State, bad uint64, known bool) {
+// reader is a reader's last state.
+func (h *health) reader(name string) (s reader.State, known bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r, known := h.readers[name]
-	if !known {
-		return reader.State{Reader: name}, 0, false
-	}
-	for _, b := range r.bad {
-		if time.Since(b.at) <= noisyWithin {
-			bad += b.n
-		}
-	}
-	return r.State, bad, true
+	s, known = h.readers[name]
+	return s, known
 }
 
 // states lists the readers' last states by name.
 func (h *health) states() []reader.State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var list []reader.State
-	for _, r := range h.readers {
-		list = append(list, r.State)
-	}
+	list := slices.Collect(maps.Values(h.readers))
 	slices.SortFunc(list, func(a, b reader.State) int { return strings.Compare(a.Reader, b.Reader) })
 	return list
 }

@@ -69,7 +69,6 @@ func (a *app) logger(level, format string) (zerolog.Logger, error) {
 		return zerolog.Nop(), usage(fmt.Errorf("log level %q: want trace, debug, info, warn, error or disabled", level))
 	}
 	var w io.Writer
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	switch format {
 	case "console":
 		w = zerolog.ConsoleWriter{Out: a.err, TimeFormat: "15:04:05.000", NoColor: !isTerminal(a.err)}
@@ -158,6 +157,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 }
 
 func main() {
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // the library has one for all
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ}

@@ -110,6 +110,9 @@ func WholeRead(baud int) time.Duration {
 // device's wire; nil where there is none.
 func Examine(ctx context.Context, s *diagnosis.Sheet, reader string, dev driver.Device, w *Stopwatch) {
 	id, err := dev.Identify(ctx)
+	for try := 1; try < identifyTries && hurt(err); try++ {
+		id, err = dev.Identify(ctx)
+	}
 	if err != nil {
 		Identified(s, reader, id, nil)
 		if f, ok := Explain(reader, err); ok {
@@ -117,7 +120,6 @@ func Examine(ctx context.Context, s *diagnosis.Sheet, reader string, dev driver.
 		}
 		return
 	}
-	heard := lineErrors(dev)
 	answers := 0
 	for range looks {
 		if ctx.Err() != nil {
@@ -133,11 +135,22 @@ func Examine(ctx context.Context, s *diagnosis.Sheet, reader string, dev driver.
 		answers += 2
 	}
 	Identified(s, reader, id, w)
-	if bad := lineErrors(dev) - heard; bad > 0 {
+	if bad := lineErrors(dev); bad > 0 {
 		s.Find(Noisy, reader, fmt.Sprintf("%d errors in %d answers", bad, answers))
 		return
 	}
 	Pace(s, reader, id.Baud, w)
+}
+
+// identifyTries is how often a module is asked who it is while its answers come
+// damaged.
+const identifyTries = 4
+
+// hurt reports whether the module did say who it is, and then its self-test came
+// damaged: noise, not another device.
+func hurt(err error) bool {
+	var e *driver.Error
+	return errors.Is(err, driver.ErrProtocol) && errors.As(err, &e) && e.Op == cmdSelfTest.op
 }
 
 func lineErrors(dev driver.Device) uint64 {

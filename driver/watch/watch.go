@@ -40,6 +40,44 @@ type Reader struct {
 	next    driver.WireObserver // waits for the next session
 	record  driver.WireObserver // nil: nobody records
 	stopped chan struct{}       // closed once the recording has ended; nil: it need not
+	errors  uint64              // line errors of the open device so far
+	bad     []lineErrors        // the latest, oldest first
+}
+
+// lineErrors are those of one call.
+type lineErrors struct {
+	at time.Time
+	n  uint64
+}
+
+// mostBad bounds how many calls with line errors are remembered.
+const mostBad = 64
+
+// heard notes how many line errors the open device has counted so far.
+func (r *Reader) heard(n uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n > r.errors {
+		r.bad = append(r.bad, lineErrors{r.clock.Now(), n - r.errors})
+		if len(r.bad) > mostBad {
+			r.bad = r.bad[1:]
+		}
+	}
+	r.errors = n
+}
+
+// LineErrors counts damaged and foreign messages on the reader's line within
+// the last while.
+func (r *Reader) LineErrors(within time.Duration) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := uint64(0)
+	for _, b := range r.bad {
+		if r.clock.Since(b.at) <= within {
+			sum += b.n
+		}
+	}
+	return sum
 }
 
 // Of gives the watched reader of that name.
@@ -109,6 +147,7 @@ func call[T any](d *device, op string, do func() (T, error)) (T, error) {
 		return none, &driver.Error{Op: op, Reader: d.r.Spec().Name, Err: driver.ErrGone, Cause: errRecorded}
 	}
 	defer d.r.settle()
+	defer func() { d.r.heard(d.LineErrors()) }()
 	return do()
 }
 
@@ -174,7 +213,7 @@ func (r *Reader) opening(s driver.Spec) {
 	r.Times.Reset()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.spec = s
+	r.spec, r.errors = s, 0
 	if r.next != nil {
 		r.record, r.next = r.next, nil
 	}
