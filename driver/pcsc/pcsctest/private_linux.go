@@ -7,6 +7,7 @@
 package pcsctest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,7 +31,8 @@ const remedy = "run the tests as root, or allow user namespaces (sysctl kernel.u
 
 // Private runs the calling test or benchmark again in a process of its own with
 // a private /run. It reports true there, where the test goes on, and false in
-// the first process once that is over, which fails as it did.
+// the first process once that is over, which fails as it did and reports what a
+// benchmark measured there.
 func Private(tb testing.TB) bool {
 	tb.Helper()
 	if os.Getenv(inside) == tb.Name() {
@@ -59,7 +62,12 @@ func again(tb testing.TB) error {
 	})
 	cmd := exec.CommandContext(tb.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), inside+"="+tb.Name())
+	var measured bytes.Buffer
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	b, isBenchmark := tb.(*testing.B)
+	if isBenchmark {
+		cmd.Stdout = &measured
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) }
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
@@ -78,7 +86,31 @@ func again(tb testing.TB) error {
 	if err != nil && context.Cause(tb.Context()) != nil {
 		return context.Cause(tb.Context())
 	}
+	if isBenchmark {
+		report(b, measured.String())
+	}
 	return err
+}
+
+// report takes over the figures of a benchmark's line: its name, the number of
+// runs, then values and units.
+func report(b *testing.B, output string) {
+	found := false
+	for line := range strings.Lines(output) {
+		words := strings.Fields(line)
+		if len(words) < 4 || !strings.HasPrefix(words[0], "Benchmark") {
+			continue
+		}
+		for i := 2; i+1 < len(words); i += 2 {
+			if value, err := strconv.ParseFloat(words[i], 64); err == nil {
+				b.ReportMetric(value, words[i+1])
+				found = true
+			}
+		}
+	}
+	if !found {
+		b.Errorf("nothing was measured:\n%s", output)
+	}
 }
 
 func privateRun() error {
