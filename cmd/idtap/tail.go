@@ -62,6 +62,9 @@ func (a *app) tailCommand() *cobra.Command {
 }
 
 func (t *follower) run(ctx context.Context, cfg config.Config, url string) error {
+	if !isSubject(t.subject) {
+		return usage(fmt.Errorf("--subject %q: %s", t.subject, t.say("不是主题：各段以点分隔，不能为空，> 只能在末尾", "no subject: tokens between dots, none empty, > only at the end")))
+	}
 	if t.keyFile != "" {
 		text, err := os.ReadFile(t.keyFile)
 		if err != nil {
@@ -89,6 +92,17 @@ func (t *follower) run(ctx context.Context, cfg config.Config, url string) error
 	t.note("正在跟踪 %s（%s），Ctrl-C 结束", "following %s on %s; Ctrl-C ends", t.subject, nc.ConnectedUrlRedacted())
 	<-ctx.Done()
 	return nil
+}
+
+// isSubject reports whether the server takes s as a subject to subscribe.
+func isSubject(s string) bool {
+	tokens := strings.Split(s, ".")
+	for i, token := range tokens {
+		if token == "" || strings.ContainsAny(token, " \t\r\n\x00") || token == ">" && i < len(tokens)-1 {
+			return false
+		}
+	}
+	return true
 }
 
 // connect finds the server: the one given, the configured one, or that of a
@@ -120,13 +134,15 @@ func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream
 		server, login = bus.RuntimeServer(r)
 		options, stream = append(options, login), r.Stream
 	}
+	if err := server.Check(); err != nil {
+		return nil, "", usage(err)
+	}
 	if nc, err = bus.Dial(server, "idtap tail", options...); err == nil {
 		return nc, stream, nil
 	}
-	var plaintext *bus.PlaintextError
 	var file *bus.FileError
 	switch {
-	case errors.As(err, &plaintext), errors.As(err, &file):
+	case errors.As(err, &file):
 		return nil, "", usage(err)
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
 		return nil, "", fmt.Errorf("%w: %s", err, t.say("登录被拒绝：请在配置的 nats 一节给出可读取事件的凭据",

@@ -345,6 +345,8 @@ func TestTailExplains(t *testing.T) {
 		{"no JetStream", exitFailed, []string{"no JetStream"}, []string{"--server", as(plain, "admin:a")}},
 		{"no daemon", exitFailed, []string{"no daemon is running", "--server"}, nil},
 		{"plaintext elsewhere", exitUsage, []string{"allow_plaintext"}, []string{"--server", "nats://192.0.2.1:4222"}},
+		{"no server", exitUsage, []string{"want nats:// or tls://"}, []string{"--server", "http://127.0.0.1:4222"}},
+		{"no subject", exitUsage, []string{"--subject"}, []string{"--server", as(s, "admin:a"), "--subject", "idtap..>"}},
 		{"no key file", exitUsage, []string{"--decrypt-key"}, []string{"--decrypt-key", filepath.Join(dir, "none")}},
 		{"the public key", exitUsage, []string{"private one"}, []string{"--decrypt-key", key + ".pub"}},
 		{"an argument too many", exitUsage, []string{"idtap"}, []string{"now"}},
