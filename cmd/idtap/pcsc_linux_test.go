@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -356,4 +357,96 @@ func TestPCSCSerialTCPTogether(t *testing.T) {
 		}
 	}
 	d.check(cards)
+}
+
+// TestPCSCSimulated taps `idtap simulate --vpcd` in both slots, by pages and by
+// frames, through a restart of pcscd.
+func TestPCSCSimulated(t *testing.T) {
+	if !pcsctest.Private(t) {
+		return
+	}
+	service := pcsctest.StartService(t)
+	const n = 4
+	paged, framed := mock.Generate(46, 2000), mock.Generate(47, 2000)
+	d := startDesk(t, pcscReaders)
+	for i, seed := range []string{"seed:46", "seed:47"} {
+		out := &syncBuffer{}
+		code := make(chan int)
+		ctx, stop := context.WithCancel(context.Background())
+		go func() {
+			code <- simulateApp(out, out).execute(ctx, []string{"simulate", "--vpcd", service.Slot(i), "--cards", seed, "--every", "0s"})
+		}()
+		t.Cleanup(func() {
+			stop()
+			if got := <-code; got != exitOK {
+				t.Errorf("simulate ended with %d: %s", got, out)
+			}
+			if first, _, _ := strings.Cut(out.String(), "\n"); first != service.Slot(i) {
+				t.Errorf("the first line is %q", first)
+			}
+		})
+	}
+	all := func(cards []mock.Card) bool {
+		for _, c := range cards {
+			if !d.recorded(c, 30*time.Second) {
+				return false
+			}
+		}
+		return true
+	}
+	if !all(paged[:n]) || !all(framed[:n]) {
+		t.Errorf("not all cards are recorded\n%s", tail(d.err.String(), 20))
+	}
+	service.Kill()
+	service.Start()
+	if !all(paged[n:n+2]) || !all(framed[n:n+2]) {
+		t.Errorf("not all cards are recorded after a restart of pcscd\n%s", tail(d.err.String(), 20))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	byNumber := map[string]mock.Card{}
+	for _, c := range append(plain(paged), framed...) {
+		byNumber[c.Number] = c
+	}
+	for number, list := range d.events {
+		if c, ok := byNumber[number]; !ok || len(list) != 1 || list[0].differs(c) != "" {
+			t.Errorf("an event of no card, twice or wrong: %d times, %s", len(list), list[0].differs(c))
+		}
+	}
+}
+
+// TestPCSCDiscovered runs a daemon without any configured reader.
+func TestPCSCDiscovered(t *testing.T) {
+	if !pcsctest.Private(t) {
+		return
+	}
+	service := pcsctest.NewService(t) // not there yet
+	cards := plain(mock.Generate(48, 2))
+	d := startDesk(t, "[]")
+	service.Start()
+	for i, name := range []string{"virtual-pcd-00-00", "virtual-pcd-00-01"} {
+		if !d.in("ready", name, 10*time.Second) {
+			t.Errorf("%s is not found: %v", name, d.states)
+		}
+		d.insertAll(service.Slot(i), cards[i:i+1], pagedCard, func() {})
+	}
+	d.check(cards)
+}
+
+// TestPCSCWithoutModule has a card on a reader that gives no more than a chip
+// number: the desk is told, and nothing is published.
+func TestPCSCWithoutModule(t *testing.T) {
+	if !pcsctest.Private(t) {
+		return
+	}
+	service := pcsctest.StartService(t)
+	d := startDesk(t, `[{name: uid, driver: pcsc, port: "*00 00", profile: uid}, {name: side, driver: pcsc, port: "*00 01", profile: uid}]`)
+	for _, name := range []string{"uid", "side"} {
+		if !d.in("no_identity", name, 10*time.Second) {
+			t.Errorf("%v", d.states)
+		}
+	}
+	card := pcsctest.Insert(t, service.Slot(0), func([]byte) []byte { t.Error("an APDU was sent"); return pcsctest.Leaves })
+	card.Take(t)
+	d.check(nil)
 }
