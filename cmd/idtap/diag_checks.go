@@ -162,7 +162,7 @@ func (g *diagnosed) busTold(ctx context.Context, s *diagnosis.Sheet) {
 		return
 	}
 	h := g.daemon.bus.Health()
-	for !g.brief && !h.Connected && g.clock.Since(h.Since) < connectGrace && ctx.Err() == nil {
+	for !g.brief && h.Code != "" && g.clock.Since(h.Since) < connectGrace && ctx.Err() == nil {
 		g.clock.Sleep(50 * time.Millisecond)
 		h = g.daemon.bus.Health()
 	}
