@@ -185,6 +185,18 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
+func TestLimitedRecipientsAreWarnedOf(t *testing.T) {
+	for text, want := range map[string]int{
+		`nats: {encrypt_to: [{key: a.pub, hukou: "62"}]}`:                      1,
+		`nats: {encrypt_to: [{key: a.pub, hukou: "62"}, {key: national.pub}]}`: 0,
+	} {
+		c, err := load(t, "desk: {division: \"410105\"}\n"+text)
+		if err != nil || len(c.Warnings) != want {
+			t.Errorf("%s: warnings %q, %v", text, c.Warnings, err)
+		}
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	_, err := Load("none.yaml", machine(nil, nil))
 	if err == nil || !strings.Contains(err.Error(), "none.yaml: cannot be read") {

@@ -126,6 +126,9 @@ func (c *Config) validateNATS(at func(string, string, ...any)) {
 			at("nats.embedded.listen", "%q: want host:port, e.g. 127.0.0.1:4222", l)
 		}
 	}
+	if len(c.NATS.EncryptTo) > 0 && !slices.ContainsFunc(c.NATS.EncryptTo, func(r Recipient) bool { return r.Hukou == "" }) {
+		c.Warnings = append(c.Warnings, "every key of nats.encrypt_to is limited by hukou: an event that none covers is set aside and never sent; add a key without hukou")
+	}
 	for i, r := range c.NATS.EncryptTo {
 		key := fmt.Sprintf("nats.encrypt_to[%d]", i)
 		if r.Key == "" {
