@@ -166,8 +166,8 @@ type Desk struct {
 	Unit     string `json:"unit,omitempty"`
 	Operator string `json:"operator,omitempty"`
 	Reader   string `json:"reader"`
-	Epoch    string `json:"epoch"`
-	Seq      uint64 `json:"seq"`
+	Epoch    string `json:"epoch,omitempty"` // absent, like Seq, until the queue has accepted it
+	Seq      uint64 `json:"seq,omitempty"`
 }
 
 // Basis is the legal basis of the registration.
@@ -187,8 +187,8 @@ type Quality struct {
 type Timing struct {
 	FoundAt    Time   `json:"found_at"`
 	ReadMS     int64  `json:"read_ms"`
-	AcceptedAt Time   `json:"accepted_at"`
-	Clock      string `json:"clock"` // trusted or untrusted
+	AcceptedAt Time   `json:"accepted_at,omitzero"` // absent until the queue has accepted it
+	Clock      string `json:"clock"`                // trusted or untrusted
 }
 
 // Stay holds form fields that a registry may add.
