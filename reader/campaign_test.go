@@ -207,46 +207,76 @@ func TestEveryCardOnce(t *testing.T) {
 }
 
 // TestBlindVisitor: a visitor who sees nothing of the reader's state lifts each
-// card shortly after it was read, or where the module stalls a little later, and
-// lays the next one down the moment the reader has noticed.
+// card shortly after it was read, whatever the module stalls on, and lays the
+// next one down the moment the reader has noticed.
 func TestBlindVisitor(t *testing.T) {
+	lines := []string{"", "split=7", "junk=4"}
+	for n := 5; n <= 17; n++ {
+		lines = append(lines, fmt.Sprintf("stall=%d", n))
+	}
+	for _, quirks := range []string{"", "refinds", "refinds,first-read-fails"} {
+		for _, line := range lines {
+			visit(t, quick, quirks, line, func(ctx context.Context, m *mock.Module, c mock.Card) {
+				hand := mock.Hand{Module: m, Dwell: 600 * time.Millisecond}
+				if read, err := hand.Tap(ctx, c); !read || err != nil {
+					t.Errorf("a card was not read: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestHastyVisitor: a visitor lays each card down for the same short time and no
+// longer, whatever happens meanwhile: a stalled command leaves enough of it.
+func TestHastyVisitor(t *testing.T) {
+	atOnce := mock.Timing{Baud: 115200}
 	for _, tt := range []struct {
-		quirks mock.Quirks
-		line   string
-		dwell  time.Duration // 0: the simulator's
-	}{
-		{mock.Quirks{}, "", 0},
-		{mock.Quirks{Refinds: true}, "split=7", 0},
-		{mock.Quirks{Refinds: true, FirstReadFails: true}, "junk=4", 0},
-		{mock.Quirks{}, "stall=13", 2500 * time.Millisecond},
-		{mock.Quirks{Refinds: true, FirstReadFails: true}, "stall=13", 2500 * time.Millisecond},
-	} {
+		timing mock.Timing
+		stay   time.Duration
+	}{{atOnce, 800 * time.Millisecond}, {quick, 1500 * time.Millisecond}, {mock.DeskTiming, 2 * time.Second}} {
+		for n := 5; n <= 17; n++ {
+			for _, quirks := range []string{"", "refinds"} {
+				first := true
+				visit(t, tt.timing, quirks, fmt.Sprintf("stall=%d", n), func(ctx context.Context, m *mock.Module, c mock.Card) {
+					m.Place(c)
+					if time.Sleep(tt.stay); first { // nothing is known of the module yet
+						time.Sleep(5 * time.Second)
+						first = false
+					}
+					m.Lift()
+					time.Sleep(time.Second)
+				})
+			}
+		}
+	}
+}
+
+// visit lets 200 visitors tap one card each and checks that every card became
+// one tap.
+func visit(t *testing.T, timing mock.Timing, quirks, line string, tap func(context.Context, *mock.Module, mock.Card)) {
+	t.Run(fmt.Sprintf("%s/%s/%v", quirks, line, timing.Read), func(t *testing.T) {
+		q, err := mock.ParseQuirks(quirks)
+		if err != nil {
+			t.Fatal(err)
+		}
 		bubble(t, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
-			m := mock.NewModule(mock.Options{Timing: quick, Quirks: tt.quirks, Faults: faults(t, tt.line)})
+			m := mock.NewModule(mock.Options{Timing: timing, Quirks: q, Faults: faults(t, line)})
 			sink := &record{}
 			r := New(Options{Sink: sink, Open: opening(m)})
 			var running sync.WaitGroup
 			running.Go(func() { r.Run(ctx) })
-			hand, visitors := mock.Hand{Module: m, Dwell: tt.dwell}, mock.Generate(3, 200)
-			for i, c := range visitors {
-				if read, err := hand.Tap(ctx, c); !read || err != nil {
-					t.Fatalf("card %d was not read: %v", i, err)
-				}
+			var want []driver.RawCard
+			for _, c := range mock.Generate(3, 200) {
+				tap(ctx, m, c)
+				want = append(want, c.Raw())
 			}
 			time.Sleep(10 * time.Second)
 			stop()
 			running.Wait()
-			var want []driver.RawCard
-			for _, c := range visitors {
-				want = append(want, c.Raw())
-			}
 			checkTaps(t, sink, want)
-			if t.Failed() {
-				t.Logf("%+v on %q", tt.quirks, tt.line)
-			}
 		})
-	}
+	})
 }
 
 // noise is what happens on a line: faults of the simulated one, and a share of

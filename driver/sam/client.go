@@ -22,6 +22,9 @@ type Options struct {
 	// Gap is the silence that ends a frame whose rest is outstanding. 0 means
 	// 100 ms; transports that may pause longer (networks) set more.
 	Gap time.Duration
+	// OneAtATime says that the transport takes a command only once the one
+	// before is answered: the module cannot be asked meanwhile whether it is there.
+	OneAtATime bool
 	// MaxRFBytes is sent once as command 61 FF after the first good self-test;
 	// 0 sends nothing. Legal are 24..255.
 	MaxRFBytes byte
@@ -56,6 +59,10 @@ type Client struct {
 	misfits  uint64 // such frames since the Client was made
 	errors   atomic.Uint64
 
+	patience patience
+	heardAt  time.Time // when the first byte came in this attempt
+	asked    bool      // the module was asked whether it is there, and has not said so
+
 	unsettled bool // an answer may be under way still
 	selected  bool // the card found has been selected
 	refusals  int  // times in a row that the module took the card for foreign
@@ -74,7 +81,7 @@ func NewClient(t driver.Transport, o Options) *Client {
 	if o.Gap == 0 {
 		o.Gap = defaultGap
 	}
-	return &Client{t: t, o: o}
+	return &Client{t: t, o: o, patience: patience{}}
 }
 
 // Close closes the transport.
@@ -207,7 +214,8 @@ func (c *Client) Find(ctx context.Context) (bool, error) {
 // the command (it says so, or never answers it), or a card without addresses,
 // gives none.
 func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
-	if !c.selected {
+	again := c.selected
+	if !again {
 		b, err := c.exchange(ctx, cmdSelect)
 		if err != nil {
 			return driver.RawCard{}, err
@@ -218,6 +226,11 @@ func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
 		c.selected = true
 	}
 	b, err := c.exchange(ctx, cmdText)
+	if again && damaged(b, err) {
+		// A caller that compares two reads would have to find the card anew,
+		// which not every firmware does.
+		b, err = c.exchange(ctx, cmdText)
+	}
 	if err != nil {
 		return driver.RawCard{}, err
 	}

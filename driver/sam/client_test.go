@@ -488,8 +488,12 @@ func TestStallIsNotMute(t *testing.T) {
 	card := specimen(10)
 	text := step{want: CmdReadText, answer: answers(cardFrame(card))}
 	steps := read(card, noAddress)
-	for range muteSilences {
-		steps = append(steps, text, step{want: CmdReadAddress}, step{want: CmdReadAddress})
+	for i := range muteSilences {
+		steps = append(steps, text, step{want: CmdReadAddress})
+		if i == 0 { // see patience
+			steps = append(steps, step{want: CmdSelfTest})
+		}
+		steps = append(steps, step{want: CmdReadAddress})
 	}
 	c := newScript(t, steps...).client(Options{})
 	mustFind(t, c)

@@ -31,5 +31,12 @@
 //   - Command 60 stores a baud rate in the module and codes from 80 on can write
 //     its flash: this package has no way to send either.
 //
+// # Waiting
+//
+// Every command has a bound that grows with the wire time. A module that is
+// silent for much longer than it lately was is asked whether it is there, and a
+// command that it did not take up is repeated at once:
+// docs/decisions/patience.md.
+//
 // Source keys are listed in docs/sources.md.
 package sam

@@ -115,58 +115,84 @@ var ended = func() context.Context {
 	return ctx
 }()
 
-// exchange sends a command and waits for its answer. The Body holds until the
+// attempt sends a command and waits for its answer. The Body holds until the
 // next exchange.
 //
 // It ends on the first frame that fits; on silence after a damaged frame
 // (driver.ErrProtocol, so that the caller can repeat at once); on the command's
 // deadline (driver.ErrTimeout, or ErrProtocol if bytes came that are no
-// answer); or with the context.
-func (c *Client) exchange(ctx context.Context, cmd command, data ...byte) (Body, error) {
+// answer); or with the context. After the patience without a byte the module is
+// asked whether it is there; if it is, the command was lost (driver.ErrTimeout
+// with the cause errLost).
+func (c *Client) attempt(ctx context.Context, cmd command, patience time.Duration, data ...byte) (Body, error) {
 	defer c.count()
 	if err := c.discard(ended); err != nil {
 		return nil, c.failed(ctx, cmd.op, err)
 	}
-	c.rejected = 0
+	c.rejected, c.heardAt = 0, time.Time{}
 	before := c.sniffer.Stats()
 	frame := cmd.code.Frame(data...)
-	write, cancel := c.within(ctx, waitWrite+wireTime(len(frame), c.o.Baud))
-	err := c.t.Write(write, frame)
-	cancel()
-	if err != nil {
-		c.unsettled = true
-		return nil, c.failed(ctx, cmd.op, err)
+	if err := c.send(ctx, cmd.op, frame); err != nil {
+		return nil, err
 	}
 
+	sent := c.o.Clock.Now().Add(wireTime(len(frame), c.o.Baud)) // at the latest
 	answer, cancel := c.within(ctx, cmd.wait+wireTime(len(frame)+cmd.most, c.o.Baud))
 	defer cancel()
-	for silent := false; ; {
+	first := answer
+	if patience < cmd.wait {
+		first, cancel = c.within(answer, patience+wireTime(len(frame), c.o.Baud))
+		defer cancel()
+	}
+	for silent, asked := false, false; ; {
 		if b := c.next(cmd); b != nil {
 			if cmd.code == CmdSelfTest {
 				c.unsettled = false
 			}
+			c.patience.heard(cmd.code, c.heardAt.Sub(sent))
 			return b, nil
 		}
 		now := c.sniffer.Stats()
 		foreign := c.rejected + int(now.Skipped-before.Skipped)
 		damaged := now.damaged() != before.damaged() || foreign > floodLimit
+		var err error
 		switch {
 		case ctx.Err() != nil:
 			err = c.failed(ctx, cmd.op, ctx.Err())
+		case asked && !c.asked: // so nothing is under way any more
+			return nil, c.error(cmd.op, driver.ErrTimeout, errLost)
 		case silent && !c.sniffer.Pending(), answer.Err() != nil && damaged:
 			err = c.error(cmd.op, driver.ErrProtocol, errDamaged)
 		case answer.Err() != nil && (foreign > 0 || c.sniffer.Pending()):
 			err = c.error(cmd.op, driver.ErrProtocol, errForeign)
 		case answer.Err() != nil:
+			c.patience.forget(cmd.code)
 			err = c.error(cmd.op, driver.ErrTimeout, nil)
-		default:
+		case asked || !c.heardAt.IsZero():
 			silent, err = c.receive(ctx, cmd.op, answer, damaged)
+		case first.Err() != nil:
+			err = c.send(ctx, cmd.op, CmdSelfTest.Frame())
+			c.unsettled = c.unsettled || c.asked // which of the two is answered, cannot be told
+			asked, c.asked = true, true
+		default:
+			silent, err = c.receive(ctx, cmd.op, first, damaged)
 		}
 		if err != nil {
 			c.unsettled = true
 			return nil, err
 		}
 	}
+}
+
+// send writes a frame. After a failure nobody knows what the module got.
+func (c *Client) send(ctx context.Context, op string, frame []byte) error {
+	write, cancel := c.within(ctx, waitWrite+wireTime(len(frame), c.o.Baud))
+	defer cancel()
+	if err := c.t.Write(write, frame); err != nil {
+		c.unsettled = true
+		return c.failed(ctx, op, err)
+	}
+	return nil
 }
 
 // next is the next frame that can be the answer to cmd, or nil.
@@ -176,12 +202,13 @@ func (c *Client) next(cmd command) Body {
 		if !ok || cmd.fits(b) {
 			return b
 		}
-		c.misfits++
-		c.rejected += overhead + len(b) + 1
+		if !c.stray(b) {
+			c.rejected += overhead + len(b) + 1
+		}
 	}
 }
 
-// receive waits for bytes until the answer's deadline. Once a frame has begun,
+// receive waits for bytes until the deadline. Once a frame has begun,
 // or came damaged, it waits no longer than the inter-byte time and then reports
 // silence.
 func (c *Client) receive(ctx context.Context, op string, answer context.Context, damaged bool) (silent bool, err error) {
@@ -194,6 +221,9 @@ func (c *Client) receive(ctx context.Context, op string, answer context.Context,
 	n, err := c.t.Read(wait, c.buf[:])
 	c.sniffer.Write(c.buf[:n])
 	switch {
+	case n > 0 && c.heardAt.IsZero():
+		c.heardAt = c.o.Clock.Now()
+		return false, nil
 	case n > 0 || err == nil:
 		return false, nil
 	case wait.Err() == nil:
@@ -211,10 +241,11 @@ func (c *Client) receive(ctx context.Context, op string, answer context.Context,
 func (c *Client) discard(ctx context.Context) error {
 	for n := 0; n < discardLimit; {
 		for {
-			if _, ok := c.sniffer.Next(); !ok {
+			b, ok := c.sniffer.Next()
+			if !ok {
 				break
 			}
-			c.misfits++
+			c.stray(b)
 		}
 		got, err := c.t.Read(ctx, c.buf[:])
 		if got == 0 {
