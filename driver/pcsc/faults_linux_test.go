@@ -52,8 +52,13 @@ func testPulledWhileRead(t *testing.T, d *Driver, service *pcsctest.Service) {
 			}
 			return first(apdu)
 		})
-		find(t, dev)
-		if _, err := dev.Read(t.Context()); !errors.Is(err, driver.ErrCardLost) {
+		err := error(driver.ErrNoCard)
+		await(t, "the card is read", func() bool { // pcscd may still be at the card before
+			find(t, dev)
+			_, err = dev.Read(t.Context())
+			return !errors.Is(err, driver.ErrNoCard)
+		})
+		if !errors.Is(err, driver.ErrCardLost) {
 			t.Fatalf("pulled at page %d: %v", i, err)
 		}
 		pulled.Pull()
