@@ -190,6 +190,13 @@ func (r Report) Findings() []Finding {
 	return list
 }
 
+// Add puts another diagnosis behind this one.
+func (r *Report) Add(o Report) {
+	r.Results = append(r.Results, o.Results...)
+	r.Took += o.Took
+	r.Level = r.Level.worse(o.Level)
+}
+
 // Sheet is what a check writes on. It belongs to the check's goroutine.
 type Sheet struct {
 	facts    []Fact
