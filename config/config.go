@@ -20,7 +20,7 @@ type Config struct {
 	Log      Log      `yaml:"log" doc:"what is logged, and where"`
 
 	// Warnings are things worth a line in the log that stop nothing.
-	Warnings []string `yaml:"-"`
+	Warnings []Text `yaml:"-"`
 	// File is where it was read from; empty for defaults.
 	File string `yaml:"-"`
 }

@@ -3,11 +3,18 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -49,7 +56,7 @@ func TestDefaults(t *testing.T) {
 	if c.Desk.ID != "front-desk-07" || c.Outbox.Dir != "/home/desk/.local/state/idtap" {
 		t.Errorf("id %q, dir %q", c.Desk.ID, c.Outbox.Dir)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "desk.division") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].EN, "desk.division") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }
@@ -149,7 +156,59 @@ func TestProblemsNameLineKeyAndRemedy(t *testing.T) {
 			if p.File != "desk.yaml" || p.Line != tt.line || p.Key != tt.key || !strings.Contains(p.Error(), tt.says) {
 				t.Errorf("got %q (line %d, key %q), want line %d, key %q, saying %q", p, p.Line, p.Key, tt.line, tt.key, tt.says)
 			}
+			if zh := p.In("zh"); !strings.ContainsFunc(zh, isHan) {
+				t.Errorf("in Chinese: %q", zh)
+			}
 		})
+	}
+}
+
+func isHan(r rune) bool { return unicode.Is(unicode.Han, r) }
+
+// Both languages fill the same values into the same places.
+func TestTextsHaveTheSameVerbs(t *testing.T) {
+	verbs := regexp.MustCompile(`%[a-z]`)
+	for en, zh := range chinese {
+		if a, b := verbs.FindAllString(en, -1), verbs.FindAllString(zh, -1); !slices.Equal(a, b) {
+			t.Errorf("%q has %q, %q has %q", en, a, zh, b)
+		}
+	}
+}
+
+// Every format in the package's source has a Chinese one.
+func TestEveryTextIsInChinese(t *testing.T) {
+	format := map[string]int{"say": 0, "wrong": 0, "at": 1, "require": 2, "problem": 2} // which argument it is
+	seen := 0
+	for _, file := range []string{"decode.go", "load.go", "validate.go", "values.go"} {
+		source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(source, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			name := ""
+			switch f := call.Fun.(type) {
+			case *ast.Ident:
+				name = f.Name
+			case *ast.SelectorExpr:
+				name = f.Sel.Name
+			}
+			if i, ok := format[name]; ok && i < len(call.Args) {
+				if text, ok := call.Args[i].(*ast.BasicLit); ok && text.Kind == token.STRING {
+					seen++
+					if en, _ := strconv.Unquote(text.Value); chinese[en] == "" {
+						t.Errorf("%s: %q", file, en)
+					}
+				}
+			}
+			return true
+		})
+	}
+	if seen < len(chinese) {
+		t.Errorf("%d formats found, %d in Chinese: some are not said any more", seen, len(chinese))
 	}
 }
 
@@ -176,7 +235,7 @@ func TestEnvironment(t *testing.T) {
 		len(c.DeskPage.Origins) != 2 || len(c.Readers) != 1 || c.Readers[0].Driver != "tcp" {
 		t.Errorf("%+v", c)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "IDTAP_DESK_IDD") || !strings.Contains(c.Warnings[0], "IDTAP_DESK_ID") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].EN, "IDTAP_DESK_IDD") || !strings.Contains(c.Warnings[0].EN, "IDTAP_DESK_ID") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 	env["IDTAP_LOG_KEEP"] = "few"

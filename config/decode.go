@@ -26,7 +26,17 @@ type decoder struct {
 }
 
 func (d *decoder) problem(line int, key, format string, args ...any) {
-	d.problems = append(d.problems, Problem{File: d.file, Line: line, Key: key, Message: fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, Problem{File: d.file, Line: line, Key: key, Text: say(format, args...)})
+}
+
+// wrong is the problem of a value that set refuses.
+func (d *decoder) wrong(line int, key string, err error) {
+	text := Text{EN: err.Error(), ZH: err.Error()}
+	var v *valueError
+	if errors.As(err, &v) {
+		text = v.Text
+	}
+	d.problems = append(d.problems, Problem{File: d.file, Line: line, Key: key, Text: text})
 }
 
 // line is where a key stands, or where the nearest key above it does.
@@ -163,7 +173,7 @@ func (d *decoder) scalar(n ast.Node, key string, v reflect.Value) {
 		text = strings.TrimSpace(block.Value.Value)
 	}
 	if err := set(v, text); err != nil {
-		d.problem(line(n), key, "%v", err)
+		d.wrong(line(n), key, err)
 	}
 }
 
@@ -178,23 +188,23 @@ func set(v reflect.Value, text string) error {
 	case reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return fmt.Errorf("%q is neither true nor false", text)
+			return wrong("%q is neither true nor false", text)
 		}
 		v.SetBool(b)
 	case reflect.Int:
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
-			return fmt.Errorf("%q is not a whole number", text)
+			return wrong("%q is not a whole number", text)
 		}
 		v.SetInt(n)
 	case reflect.Uint8, reflect.Uint32:
 		n, err := strconv.ParseUint(text, 0, v.Type().Bits())
 		if err != nil {
-			return fmt.Errorf("%q is not a whole number from 0 to %d", text, uint64(1)<<v.Type().Bits()-1)
+			return wrong("%q is not a whole number from 0 to %d", text, uint64(1)<<v.Type().Bits()-1)
 		}
 		v.SetUint(n)
 	default:
-		return fmt.Errorf("a %s cannot be set from text", v.Type())
+		return wrong("a %s cannot be set from text", v.Type())
 	}
 	return nil
 }
@@ -222,7 +232,7 @@ func (d *decoder) environment(s Source, c *Config) {
 			}
 		default:
 			if err := set(v, text); err != nil {
-				e.problem(0, key, "%v", err)
+				e.wrong(0, key, err)
 			}
 		}
 		d.problems = append(d.problems, e.problems...)
@@ -235,7 +245,7 @@ func (d *decoder) environment(s Source, c *Config) {
 				names = append(names, n)
 			}
 			slices.Sort(names)
-			c.Warnings = append(c.Warnings, fmt.Sprintf("environment variable %s is no configuration key; the nearest is %s", name, nearest(name, names)))
+			c.Warnings = append(c.Warnings, say("environment variable %s is no configuration key; the nearest is %s", name, nearest(name, names)))
 		}
 	}
 }

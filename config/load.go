@@ -43,13 +43,16 @@ func readBounded(name string) ([]byte, error) {
 
 // Problem is one thing wrong with a configuration.
 type Problem struct {
-	File    string // or the environment variable
-	Line    int    // 0 where there is none
-	Key     string
-	Message string
+	File string // or the environment variable
+	Line int    // 0 where there is none
+	Key  string
+	Text Text
 }
 
-func (p Problem) Error() string {
+func (p Problem) Error() string { return p.In("en") }
+
+// In is the problem in a language, zh or en.
+func (p Problem) In(lang string) string {
 	var b strings.Builder
 	if p.File != "" {
 		b.WriteString(p.File)
@@ -61,7 +64,7 @@ func (p Problem) Error() string {
 	if p.Key != "" {
 		b.WriteString(p.Key + ": ")
 	}
-	b.WriteString(p.Message)
+	b.WriteString(p.Text.In(lang))
 	return b.String()
 }
 
@@ -75,7 +78,7 @@ func Load(file string, s Source) (Config, error) {
 	if file != "" {
 		b, err := s.ReadFile(file)
 		if err != nil {
-			return c, Problem{File: file, Message: "cannot be read: " + cause(err)}
+			return c, Problem{File: file, Text: say("cannot be read: %s", cause(err))}
 		}
 		d.file = file
 		d.document(b, &c)

@@ -33,7 +33,7 @@ func (c *Config) validate(d *decoder) {
 
 	require(name.MatchString(c.Desk.ID), "desk.id", "%q: want 1 to 40 of a-z, 0-9 and -", c.Desk.ID)
 	if c.Desk.Division == "" {
-		c.Warnings = append(c.Warnings, "desk.division is not set: subjects carry _ and relations are unknown; set the county's six digits")
+		c.Warnings = append(c.Warnings, say("desk.division is not set: subjects carry _ and relations are unknown; set the county's six digits"))
 	} else {
 		require(division.MatchString(c.Desk.Division), "desk.division", "%q: want the six digits of a county-level division, in quotes", c.Desk.Division)
 	}
@@ -127,7 +127,7 @@ func (c *Config) validateNATS(at func(string, string, ...any)) {
 		}
 	}
 	if len(c.NATS.EncryptTo) > 0 && !slices.ContainsFunc(c.NATS.EncryptTo, func(r Recipient) bool { return r.Hukou == "" }) {
-		c.Warnings = append(c.Warnings, "every key of nats.encrypt_to is limited by hukou: an event that none covers is set aside and never sent; add a key without hukou")
+		c.Warnings = append(c.Warnings, say("every key of nats.encrypt_to is limited by hukou: an event that none covers is set aside and never sent; add a key without hukou"))
 	}
 	for i, r := range c.NATS.EncryptTo {
 		key := fmt.Sprintf("nats.encrypt_to[%d]", i)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"idtap/config"
+	"idtap/publisher/bus"
 )
 
 // loadConfig loads the configuration as every command that takes -c does.
@@ -15,12 +18,31 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 	s.Getenv, s.Environ = a.getenv, a.environ
 	c, err := config.Load(file, s)
 	if err != nil {
-		return c, usage(err)
+		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
 	}
 	if err := busServer(c.NATS).Check(); err != nil {
-		return c, usage(config.Problem{File: c.File, Key: "nats.url", Message: err.Error()})
+		text := config.Text{EN: err.Error(), ZH: err.Error()}
+		if plain := new(bus.PlaintextError); errors.As(err, &plain) {
+			text.ZH = fmt.Sprintf("服务器 %s 不在本机，连接又没有 TLS：请改用 tls://，或设置 nats.allow_plaintext", plain.Host)
+		}
+		return c, usage(errors.New(config.Problem{File: c.File, Key: "nats.url", Text: text}.In(a.lang)))
 	}
 	return c, nil
+}
+
+// problems are the lines of a configuration's error in the user's language.
+func (a *app) problems(err error) []string {
+	var lines []string
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range all.Unwrap() {
+			lines = append(lines, a.problems(one)...)
+		}
+		return lines
+	}
+	if p := (config.Problem{}); errors.As(err, &p) {
+		return []string{p.In(a.lang)}
+	}
+	return []string{err.Error()}
 }
 
 // configFlag adds -c to a command.
@@ -64,7 +86,7 @@ func (a *app) configCheckCommand() *cobra.Command {
 				return err
 			}
 			for _, w := range c.Warnings {
-				fmt.Fprintln(a.err, a.say("注意：", "warning: ")+w)
+				fmt.Fprintln(a.err, a.say("注意：", "warning: ")+w.In(a.lang))
 			}
 			if file == "" {
 				file = a.say("默认配置", "the defaults")

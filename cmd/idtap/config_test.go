@@ -21,6 +21,9 @@ func TestConfigCheckRefusesPlaintext(t *testing.T) {
 			t.Fatal(err)
 		}
 		code, _, errs := executeIn(t, dir, "config", "check", file)
+		if _, _, zh := executeIn(t, dir, "--lang", "zh", "config", "check", file); want == exitUsage && !strings.Contains(zh, "请改用 tls://") {
+			t.Errorf("in Chinese: %s", zh)
+		}
 		if code != want || want == exitUsage && !strings.Contains(errs, "nats.url") {
 			t.Errorf("%s: %d, want %d: %s", text, code, want, errs)
 		}

@@ -114,7 +114,9 @@ func (g *diagnosed) configCheck() diagnosis.Check {
 	return diagnosis.Check{Name: "config", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
 		s.Fact(diagnosis.Say("服务台", "desk"), "%s", g.cfg.Desk.ID)
 		for _, w := range g.cfg.Warnings {
-			s.Find(configWarning, "", w)
+			e := configWarning
+			e.What = diagnosis.Say(w.ZH, w.EN)
+			s.Find(e, w.EN)
 		}
 	}}
 }
