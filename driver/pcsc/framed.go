@@ -12,8 +12,13 @@ import (
 	"idtap/driver/sam"
 )
 
-// gap is how long a frame may pause. Frames come whole through PC/SC.
-const gap = 400 * time.Millisecond
+// There is no line whose rate could be known. rate has the client's time-outs
+// not grow by that of the slowest one; a frame comes whole, so gap matters only
+// where its answer is cut off.
+const (
+	rate = 115200
+	gap  = 400 * time.Millisecond
+)
 
 // framed is a driver.Device for the profiles apdu and escape: a SAM client whose
 // frames go through PC/SC.
@@ -30,7 +35,7 @@ var _ driver.Device = (*framed)(nil)
 func newFramed(p *place, s driver.Spec, profile string, w wrapping) *framed {
 	l := &line{place: p, wrapping: w}
 	return &framed{place: p, line: l, profile: profile, client: sam.NewClient(driver.Observed(l, s.Wire), sam.Options{
-		Name: s.Name, Model: p.reader, Detail: p.identity(profile).Detail, Baud: 115200, Gap: gap, OneAtATime: true, MaxRFBytes: s.MaxRFBytes, Clock: p.d.Clock,
+		Name: s.Name, Model: p.reader, Detail: p.identity(profile).Detail, Baud: rate, Gap: gap, OneAtATime: true, MaxRFBytes: s.MaxRFBytes, Clock: p.d.Clock,
 	})}
 }
 
@@ -59,6 +64,7 @@ func (f *framed) Identify(ctx context.Context) (driver.Identity, error) {
 	if ofReach(err) {
 		return f.identity(f.profile), nil
 	}
+	id.Baud = 0
 	return id, err
 }
 

@@ -4,6 +4,7 @@ package pcsc
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -101,11 +102,7 @@ var versions = []versionBody{{Major: 4, Minor: 4}, {Major: 4, Minor: 5}}
 
 // establish opens a connection, agrees on a version and makes a context.
 func (socket) establish() (service, error) {
-	path := socketPath
-	if p := os.Getenv(socketEnv); p != "" {
-		path = p
-	}
-	conn, err := net.Dial("unix", path)
+	conn, err := net.Dial("unix", cmp.Or(os.Getenv(socketEnv), socketPath))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, fmt.Errorf("%w: %w", codeDenied, err)
