@@ -108,7 +108,7 @@ func (f fault) check(t *testing.T, r diagnosis.Report, exit int) {
 	if got.Who != f.who || exit != f.exit || r.Level.ExitCode() != exit {
 		t.Errorf("%s is the %s's, exit %d, want the %s's and %d", got.Code, got.Who, exit, f.who, f.exit)
 	}
-	if !strings.Contains(got.Subject+" "+got.Detail, f.details) {
+	if !strings.Contains(got.Subject+" "+got.Detail+" "+got.What.En, f.details) {
 		t.Errorf("%q (%q) does not say %q", got.Subject, got.Detail, f.details)
 	}
 	for what, text := range map[string]diagnosis.Text{"what": got.What, "why": got.Why, "do": got.Do} {

@@ -13,7 +13,9 @@ func fold(results []Result) {
 	for i := range results {
 		for j := range results[i].Findings {
 			p := place{i, j}
-			twice := slices.ContainsFunc(all, func(q place) bool { return at(q).Code == at(p).Code && at(q).Subject == at(p).Subject })
+			twice := slices.ContainsFunc(all, func(q place) bool {
+				return at(q).Code == at(p).Code && at(q).Subject == at(p).Subject && at(q).What == at(p).What
+			})
 			gone[p] = twice
 			if !twice {
 				all = append(all, p)
