@@ -251,6 +251,67 @@ func TestHastyVisitor(t *testing.T) {
 	}
 }
 
+// moody makes three in four reads of a module take 2.5 s; everything behind such
+// an answer waits for it.
+type moody struct {
+	driver.Transport
+	reads int
+	until time.Time
+}
+
+func (l *moody) Write(ctx context.Context, frame []byte) error {
+	if sam.Code(frame[7])<<8|sam.Code(frame[8]) == sam.CmdReadText {
+		if l.reads++; l.reads%4 != 1 {
+			l.until = time.Now().Add(2500 * time.Millisecond)
+		}
+	}
+	return l.Transport.Write(ctx, frame)
+}
+
+func (l *moody) Read(ctx context.Context, buf []byte) (int, error) {
+	select {
+	case <-time.After(time.Until(l.until)):
+		return l.Transport.Read(ctx, buf)
+	case <-ctx.Done():
+		if time.Now().Before(l.until) {
+			return 0, ctx.Err()
+		}
+		return l.Transport.Read(ctx, buf)
+	}
+}
+
+// TestMoodyModule: a module that is quick now and then is waited for all the
+// same: no card is read twice or held against the line.
+func TestMoodyModule(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		m, sink := mock.NewModule(mock.Options{Timing: quick}), &record{}
+		r := New(Options{Sink: sink, Verify: VerifyNever, Open: func(context.Context) (driver.Device, error) {
+			line, err := m.Open()
+			if err != nil {
+				return nil, err
+			}
+			return sam.NewClient(&moody{Transport: line}, sam.Options{Baud: 115200}), nil
+		}})
+		var running sync.WaitGroup
+		running.Go(func() { r.Run(ctx) })
+		hand := mock.Hand{Module: m}
+		var want []driver.RawCard
+		for _, c := range mock.Generate(3, 100) {
+			if read, err := hand.Tap(ctx, c); !read || err != nil {
+				t.Errorf("a card was not read: %v", err)
+			}
+			want = append(want, c.Raw())
+		}
+		stop()
+		running.Wait()
+		checkTaps(t, sink, want)
+		if r.counts.Reads != 100 || r.counts.LineErrors != 0 {
+			t.Errorf("%+v", r.counts)
+		}
+	})
+}
+
 // visit lets 200 visitors tap one card each and checks that every card became
 // one tap.
 func visit(t *testing.T, timing mock.Timing, quirks, line string, tap func(context.Context, *mock.Module, mock.Card)) {
