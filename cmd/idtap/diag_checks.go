@@ -116,7 +116,7 @@ func (g *diagnosed) configCheck() diagnosis.Check {
 		for _, w := range g.cfg.Warnings {
 			e := configWarning
 			e.What = diagnosis.Say(w.ZH, w.EN)
-			s.Find(e, w.EN)
+			s.Find(e, "")
 		}
 	}}
 }
