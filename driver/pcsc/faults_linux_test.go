@@ -180,9 +180,10 @@ func TestKilledService(t *testing.T) { both(t, testKilledService) }
 
 func testKilledService(t *testing.T, d *Driver, service *pcsctest.Service) {
 	c := mock.Generate(6, 1)[0]
-	for round := range 3 {
+	files := 0
+	for round := range 4 {
 		killing := make(chan struct{})
-		pcsctest.Insert(t, service.Slot(0), func(apdu []byte) []byte {
+		broken := pcsctest.Insert(t, service.Slot(0), func(apdu []byte) []byte {
 			if apdu[2] == 3 {
 				close(killing)
 				return pcsctest.Hangs
@@ -202,6 +203,7 @@ func testKilledService(t *testing.T, d *Driver, service *pcsctest.Service) {
 			t.Fatalf("round %d: read: %v", round, err)
 		}
 		<-killed
+		broken.Pull()
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("round %d: it took %v to notice", round, took)
 		}
@@ -226,6 +228,12 @@ func testKilledService(t *testing.T, d *Driver, service *pcsctest.Service) {
 		}
 		card.Take(t)
 		dev.Close()
+		switch n := descriptors(t); {
+		case round == 0:
+			files = n
+		case n > files:
+			t.Errorf("round %d: %d descriptors became %d", round, files, n)
+		}
 	}
 }
 
