@@ -8,17 +8,20 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"idtap/config"
 )
 
-// daemonLogger logs to stderr or to a size-limited rotating file.
+// daemonLogger logs to stderr or to a size-limited rotating file; what repeats
+// is limited.
 func (a *app) daemonLogger(c config.Log) (zerolog.Logger, func(), error) {
+	limit := newLogLimit(clockwork.NewRealClock())
 	if c.File == "" {
 		l, err := a.logger(c.Level, c.Format)
-		return l, func() {}, err
+		return l.Hook(limit), func() {}, err
 	}
 	if err := os.MkdirAll(filepath.Dir(c.File), 0o700); err != nil {
 		return zerolog.Nop(), nil, usage(fmt.Errorf("log.file: %w", err))
@@ -33,7 +36,7 @@ func (a *app) daemonLogger(c config.Log) (zerolog.Logger, func(), error) {
 	file := &lumberjack.Logger{Filename: c.File, MaxSize: megabytes, MaxBackups: c.Keep}
 	to := &app{err: io.Writer(file), logLevel: a.logLevel, logFormat: a.logFormat}
 	l, err := to.logger(c.Level, c.Format)
-	return l, func() { file.Close() }, err
+	return l.Hook(limit), func() { file.Close() }, err
 }
 
 // builtAt is a moment that certainly lies in the past: the commit's time.
