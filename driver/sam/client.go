@@ -20,7 +20,7 @@ type Options struct {
 	// time. 0 is unknown: times allow for 9600.
 	Baud int
 	// Gap is the silence that ends a frame whose rest is outstanding. 0 means
-	// 100 ms; transports that may pause longer (networks) set more.
+	// 250 ms; transports that may pause longer (networks) set more.
 	Gap time.Duration
 	// OneAtATime says that the transport takes a command only once the one
 	// before is answered: the module cannot be asked meanwhile whether it is there.
@@ -33,7 +33,9 @@ type Options struct {
 }
 
 const (
-	defaultGap = 100 * time.Millisecond
+	// defaultGap is more than a line ever pauses: both ends may run on busy
+	// machines, and a frame given up makes the line suspect for 50 cards.
+	defaultGap = 250 * time.Millisecond
 	// powerUp is how long a module may take until it answers [ROUTON, YINAN].
 	powerUp     = 2500 * time.Millisecond
 	powerUpPoll = 100 * time.Millisecond

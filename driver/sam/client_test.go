@@ -180,7 +180,7 @@ func TestTrap15DamagedAnswer(t *testing.T) {
 	if _, err := c.Read(context.Background()); !errors.Is(err, driver.ErrProtocol) || errors.Is(err, driver.ErrTimeout) {
 		t.Fatalf("Read of a damaged answer: %v", err)
 	}
-	if d := s.clock.Now().Sub(before); d > 400*time.Millisecond {
+	if d := s.clock.Now().Sub(before); d > 200*time.Millisecond+defaultGap {
 		t.Errorf("noticed after %v", d)
 	}
 	mustRead(t, c, card)
@@ -247,6 +247,20 @@ func TestTrap15VendorTimeoutAnswer(t *testing.T) {
 	}
 	if d := s.clock.Now().Sub(before); d != defaultGap {
 		t.Errorf("took %v, want the inter-byte time", d)
+	}
+}
+
+// TestBytesAtTheDeadline: what has arrived counts, although the time to wait for
+// it is over.
+func TestBytesAtTheDeadline(t *testing.T) {
+	card := specimen(11)
+	steps := read(card, noAddress)
+	steps[2].answer = split(cardFrame(card), 600, defaultGap)
+	c := newScript(t, steps...).client(Options{})
+	mustFind(t, c)
+	mustRead(t, c, card)
+	if n := c.LineErrors(); n != 0 {
+		t.Errorf("%d line errors", n)
 	}
 }
 
