@@ -76,7 +76,7 @@ func TestDemoBesideAnotherPage(t *testing.T) {
 
 // Whoever reads the daemon's lines may go; the desk goes on.
 func TestLinesNobodyReads(t *testing.T) {
-	cmd := exec.Command(os.Args[0], "run", "--demo")
+	cmd := exec.Command(os.Args[0], "run", "--demo", "--log-level", "info")
 	cmd.Env = append(os.Environ(), asCommand+"=1", "HOME="+t.TempDir(), "XDG_STATE_HOME=")
 	out, err := cmd.StdoutPipe()
 	if err != nil {

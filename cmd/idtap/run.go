@@ -55,6 +55,9 @@ func demonstrate(cfg *config.Config, dir string) {
 	cfg.Desk.RefKeyFile = ""
 	cfg.DeskPage.Listen, cfg.DeskPage.TLS, cfg.DeskPage.Origins = d.DeskPage.Listen, d.DeskPage.TLS, nil
 	cfg.DeskPage.TokenFile, cfg.DeskPage.PINFile, cfg.Photo = "", "", d.Photo
+	if cfg.Log.Level == d.Log.Level {
+		cfg.Log.Level = "warn" // one line per event is what there is to see
+	}
 	if cfg.Desk.Division == "" {
 		cfg.Desk.Division = "410105"
 		cfg.Warnings = nil
