@@ -280,20 +280,17 @@ func TestPCSCServiceKilled(t *testing.T) {
 	ready(10 * time.Second)
 	for i := range kills {
 		c, other := cards[2*i], cards[2*i+1]
-		page := make(chan struct{}, 8)
-		slow := func(apdu []byte) []byte {
-			page <- struct{}{}
-			if len(page) == 3 && i%2 == 0 { // killed in the middle of the read
+		midway := make(chan struct{})
+		broken := pcsctest.Insert(t, service.Slot(0), func(apdu []byte) []byte {
+			if apdu[2] == 2 && i%2 == 0 {
+				close(midway)
 				return pcsctest.Hangs
 			}
 			return pagedCard(c)(apdu)
-		}
-		broken := pcsctest.Insert(t, service.Slot(0), slow)
+		})
 		resting := pcsctest.Insert(t, service.Slot(1), enveloped(other))
-		if i%2 == 0 {
-			for len(page) < 3 {
-				time.Sleep(time.Millisecond)
-			}
+		if i%2 == 0 { // killed in the middle of the read
+			<-midway
 		} else if !d.recorded(c, 20*time.Second) {
 			t.Fatalf("kill %d: not recorded", i)
 		}

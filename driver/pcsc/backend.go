@@ -23,8 +23,9 @@ type service interface {
 // card is an open card, or an open reader. Answers are the caller's to keep.
 type card interface {
 	transmit(apdu []byte) ([]byte, error)
-	// control sends to the reader itself. code is the function's number,
-	// which each system wraps in its own way.
+	// control sends to the reader itself. A code up to maxFunction is the
+	// number of a function, which each system wraps in its own way; a larger
+	// one is passed on as it is.
 	control(code uint32, data []byte) ([]byte, error)
 	// reconnect takes the card up again after another program has reset it.
 	reconnect() error
@@ -42,6 +43,8 @@ type state struct {
 	events  uint32 // cards put in and taken out so far, as far as the service counts
 	atr     []byte
 }
+
+const maxFunction = 0xFFFF
 
 // maxAnswer is the largest answer PC/SC knows: an extended APDU with its
 // status words, and what pcsc-lite adds.

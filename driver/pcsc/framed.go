@@ -162,7 +162,7 @@ func (e envelope) send(c card, frame []byte) ([]byte, error) {
 	return answer[:n], nil
 }
 
-// escape is the number of a control function; 0 is the system's usual one.
+// escape is a control code; 0 is the system's usual function.
 type escape uint32
 
 func (escape) direct() bool { return true }

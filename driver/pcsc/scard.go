@@ -125,7 +125,10 @@ func (c libraryCard) transmit(apdu []byte) ([]byte, error) {
 }
 
 func (c libraryCard) control(number uint32, data []byte) ([]byte, error) {
-	answer, err := c.c.Control(scard.CtlCode(uint16(number)), data)
+	if number <= maxFunction {
+		number = scard.CtlCode(uint16(number))
+	}
+	answer, err := c.c.Control(number, data)
 	return slices.Clone(answer), later(err)
 }
 

@@ -306,7 +306,10 @@ func (c *socketCard) transmit(apdu []byte) ([]byte, error) {
 }
 
 func (c *socketCard) control(number uint32, data []byte) ([]byte, error) {
-	body := controlBody{Card: c.handle, Code: controlPrefix + number, SendSize: uint32(len(data)), ReceiveSize: maxAnswer}
+	if number <= maxFunction {
+		number += controlPrefix
+	}
+	body := controlBody{Card: c.handle, Code: number, SendSize: uint32(len(data)), ReceiveSize: maxAnswer}
 	if err := c.s.ask(cmdControl, &body, &body.Result, data...); err != nil {
 		return nil, err
 	}

@@ -36,17 +36,7 @@ type Card struct {
 // APDU, status words included; calls come one at a time.
 func Insert(tb testing.TB, address string, answer func(apdu []byte) []byte) *Card {
 	tb.Helper()
-	c := &Card{stop: make(chan struct{})}
-	for end := time.Now().Add(starting); ; {
-		var err error
-		if c.conn, err = net.Dial("tcp", address); err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			tb.Fatalf("no slot at %s: %v", address, err)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
+	c := &Card{conn: dial(tb, "tcp", address), stop: make(chan struct{})}
 	c.ended.Go(func() { c.serve(answer) })
 	tb.Cleanup(c.Pull)
 	return c

@@ -8,7 +8,6 @@ package pcsctest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -82,9 +81,6 @@ func again(tb testing.TB) error {
 	err := cmd.Run()
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EACCES) {
 		return fmt.Errorf("no private mount namespace: %w; %s", err, remedy)
-	}
-	if err != nil && context.Cause(tb.Context()) != nil {
-		return context.Cause(tb.Context())
 	}
 	if isBenchmark {
 		report(b, measured.String())

@@ -16,7 +16,7 @@ const (
 	socket   = "/run/pcscd/pcscd.comm"
 	pidFile  = "/run/pcscd/pcscd.pid"
 	vpcdPath = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
-	// starting bounds the wait for pcscd; it takes milliseconds.
+	// starting bounds the waits for pcscd; it takes milliseconds.
 	starting = 10 * time.Second
 )
 
@@ -39,10 +39,8 @@ func NewService(tb testing.TB) *Service {
 	if os.Getenv(inside) != tb.Name() {
 		tb.Fatal("pcsctest: call Private first")
 	}
-	for what, is := range map[string]string{"vsmartcard-vpcd": vpcdPath} {
-		if _, err := os.Stat(is); err != nil {
-			tb.Fatalf("%v; install the Debian package %s", err, what)
-		}
+	if _, err := os.Stat(vpcdPath); err != nil {
+		tb.Fatalf("%v; install the Debian package vsmartcard-vpcd", err)
 	}
 	s := &Service{tb: tb, config: filepath.Join(tb.TempDir(), "readers"), port: freePair(tb)}
 	config := fmt.Sprintf("FRIENDLYNAME \"Virtual PCD\"\nDEVICENAME /dev/null:0x%[1]X\nLIBPATH %[2]s\nCHANNELID 0x%[1]X\n", s.port, vpcdPath)
@@ -104,16 +102,25 @@ func (s *Service) Start() {
 		s.tb.Fatalf("%v; install the Debian package pcscd", err)
 	}
 	// vpcd listens before pcscd opens its socket.
-	for end := time.Now().Add(starting); ; {
-		c, err := net.Dial("unix", socket)
+	dial(s.tb, "unix", socket).Close()
+}
+
+// dial connects as soon as somebody listens.
+func dial(tb testing.TB, network, address string) net.Conn {
+	tb.Helper()
+	end := time.After(starting)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		c, err := net.Dial(network, address)
 		if err == nil {
-			c.Close()
-			return
+			return c
 		}
-		if time.Now().After(end) {
-			s.tb.Fatalf("pcscd does not start: %v\n%s", err, s.log.String())
+		select {
+		case <-tick.C:
+		case <-end:
+			tb.Fatalf("nobody listens at %s: %v", address, err)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 
