@@ -2,6 +2,7 @@ package mock_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -24,7 +25,8 @@ var (
 	record = flag.Bool("record", false, "record the traces of the simulated models in testdata/readers anew")
 )
 
-const readers = "../../testdata/readers"
+// readers is the corpus; a new entry may be tried elsewhere first.
+var readers = cmp.Or(os.Getenv("IDTAP_READERS"), "../../testdata/readers")
 
 // personalities are the models that the simulator imitates.
 var personalities = []struct {
