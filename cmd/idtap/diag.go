@@ -44,10 +44,14 @@ func (a *app) diagCommand() *cobra.Command {
 		return &exitError{diagUnknown, err}
 	}
 	cmd := &cobra.Command{
-		Use: "diag", Short: "The technician's command: what is wrong, why, what to do and who may do it",
-		Long: "Looks at everything between the card and the bus and changes nothing. A running daemon is asked, so that\n" +
-			"nobody fights for its readers. Nothing personal is in what it prints.\n\n" +
-			"Exit code 0: ok. 1: warning. 2: critical. 3: could not be found out, or wrong usage. docs/diag.md has more.",
+		Use:   "diag",
+		Short: a.say("技术人员的诊断命令：哪里有问题、为什么、怎么办、由谁办", "The technician's command: what is wrong, why, what to do and who may do it"),
+		Long: a.say(
+			"检查从证件到总线的每一环，不改动任何东西。守护进程在运行时由它回答，不争抢读卡器。输出不含个人信息。\n\n"+
+				"退出码 0 正常，1 警告，2 严重，3 未能查明或用法有误。详见 docs/diag.md。",
+			"Looks at everything between the card and the bus and changes nothing. A running daemon is asked, so that\n"+
+				"nobody fights for its readers. Nothing personal is in what it prints.\n\n"+
+				"Exit code 0: ok. 1: warning. 2: critical. 3: could not be found out, or wrong usage. docs/diag.md has more."),
 		Args: func(cmd *cobra.Command, args []string) error { return wrong(cobra.NoArgs(cmd, args)) },
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			if err := cmd.Root().PersistentPreRunE(cmd, args); err != nil {
