@@ -357,14 +357,25 @@ func testNothingGrows(t *testing.T, d *Driver, service *pcsctest.Service) {
 	for range 20 {
 		round()
 	}
-	files, routines := descriptors(t), runtime.NumGoroutine()
+	files, routines, memory := descriptors(t), runtime.NumGoroutine(), heap()
 	for range 200 {
 		round()
+	}
+	if n := heap(); n > memory+256<<10 {
+		t.Errorf("%d bytes of memory became %d", memory, n)
 	}
 	if n := descriptors(t); n > files {
 		t.Errorf("%d descriptors became %d", files, n)
 	}
 	await(t, "the goroutines end", func() bool { return runtime.NumGoroutine() <= routines })
+}
+
+// heap is the memory in use, garbage left out.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func descriptors(t *testing.T) int { return entries(t, "/proc/self/fd") }
