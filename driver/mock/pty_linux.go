@@ -65,11 +65,17 @@ func raw(fd int) error {
 
 // rate is the speed that the host set, in bits per second; 0 if it cannot be told.
 func (p *pty) rate() int {
-	t, err := unix.IoctlGetTermios(int(p.slave.Fd()), unix.TCGETS2)
+	raw, err := p.slave.SyscallConn() // Close may come at any time
 	if err != nil {
 		return 0
 	}
-	return int(t.Ospeed)
+	speed := 0
+	raw.Control(func(fd uintptr) {
+		if t, err := unix.IoctlGetTermios(int(fd), unix.TCGETS2); err == nil {
+			speed = int(t.Ospeed)
+		}
+	})
+	return speed
 }
 
 // Close frees both ends: the device disappears for the host.
