@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -97,12 +98,15 @@ func (f diagFlags) check() error {
 }
 
 func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
+	daemon, running := a.findDaemon(ctx, cfg, f.file)
+	if r, ok := readerAt(cfg, f.probe); ok && running { // it has the port: it is asked instead
+		f.probe, f.reader = "", r
+	}
 	if f.probe != "" {
 		return a.show(diagnosis.Run(ctx, clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{serial.ProbeCheck(nil, f.probe)}), f.asJSON)
 	}
 	g := newDiagnosed(a, cfg)
 	g.only = f.reader
-	daemon, running := a.findDaemon(ctx, cfg, f.file)
 	if f.capture != "" {
 		if running {
 			return a.captureTo(ctx, f.capture, f.personal, func(ctx context.Context, personal bool, w io.Writer) error {
@@ -123,25 +127,44 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 		}
 		return g.run(ctx, f.tap), nil
 	}
+	var last error = &exitError{Code: diagUnknown}
 	for {
 		report, err := look()
-		if err != nil {
+		switch {
+		case ctx.Err() != nil: // half a report says nothing
+			return last
+		case err != nil:
 			return &exitError{diagUnknown, err}
 		}
 		if f.watch && !f.asJSON && isTerminal(a.out) {
 			fmt.Fprint(a.out, "\x1b[H\x1b[2J")
 		}
-		err = a.show(report, f.asJSON)
-		if !f.watch {
-			return err
+		if last = a.show(report, f.asJSON); !f.watch {
+			return last
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return last
 		case <-time.After(watchEvery):
 		}
 		daemon, running = a.findDaemon(ctx, cfg, f.file) // it may have come or gone
 	}
+}
+
+// readerAt finds the configured reader that has a serial port, by whatever name.
+func readerAt(cfg config.Config, port string) (name string, ok bool) {
+	node := func(path string) string {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			return real
+		}
+		return path
+	}
+	for _, r := range cfg.Readers {
+		if port != "" && r.Driver == "serial" && node(r.Port) == node(port) {
+			return r.Name, true
+		}
+	}
+	return "", false
 }
 
 // show prints a report; its level is the exit code.

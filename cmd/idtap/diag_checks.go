@@ -78,7 +78,7 @@ func (g *diagnosed) checks(ctx context.Context) []diagnosis.Check {
 		desk.PageCheck(g.cfg.DeskPage.Listen, g.page()),
 	}
 	if !g.brief {
-		list = append(list, diagnosis.USBCheck(g.sys, g.dev), desk.VendorCheck(), serial.PortsCheck(serial.Ports, g.ports("serial")))
+		list = append(list, diagnosis.SuspendCheck(g.sys), diagnosis.USBCheck(g.sys, g.dev), desk.VendorCheck(), serial.PortsCheck(serial.Ports, g.ports("serial")))
 	}
 	if s, ok := g.drivers["pcsc"].(pcsc.Surveyor); ok {
 		list = append(list, pcsc.ServiceCheck(s, g.ports("pcsc"), len(g.cfg.Readers) == 0))

@@ -350,3 +350,15 @@ func TestDiagProbe(t *testing.T) {
 		}
 	}
 }
+
+// TestDiagProbeOfADaemonsPort asks the daemon, which has it.
+func TestDiagProbeOfADaemonsPort(t *testing.T) {
+	port := ptyModule(t, mock.Options{})
+	file, _ := deskFile(t, "readers: [{name: front, driver: serial, port: "+port+"}]\n")
+	d := runDaemon(t, file)
+	awaitState(t, d)
+	r, exit := diagnose(t, file, "--probe", port)
+	if r.Via != "daemon" || exit != 0 {
+		t.Errorf("%s, exit %d, %+v", r.Via, exit, r.Findings())
+	}
+}

@@ -2,6 +2,9 @@ package diagnosis
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -26,6 +29,19 @@ func ClockCheck(clock clockwork.Clock, floor time.Time, zone *time.Location) Che
 		if now.Before(floor) {
 			s.Find(ClockWrong, "", "earlier than this program, which was made on "+floor.Format(time.DateOnly))
 		}
+	}}
+}
+
+// SuspendCheck says how often the machine has slept, under sysfs (/sys): readers
+// are lost and opened again then.
+func SuspendCheck(sys string) Check {
+	return Check{Name: "suspend", Group: System, Run: func(_ context.Context, s *Sheet) {
+		b, err := os.ReadFile(filepath.Join(sys, "power", "suspend_stats", "success"))
+		if err != nil {
+			s.NotChecked(Say("此系统不记录休眠", "this system keeps no count of it"))
+			return
+		}
+		s.Fact(Say("开机以来休眠次数", "times asleep since the start"), "%s", strings.TrimSpace(string(b)))
 	}}
 }
 
