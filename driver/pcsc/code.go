@@ -86,6 +86,8 @@ func (c Code) kind() error {
 	return driver.ErrGone
 }
 
+var errWithout = errors.New("PC/SC was left out of it; docs/pcsc.md says which builds have it")
+
 // wrap makes a driver.Error of what a backend said.
 func wrap(op, reader string, err error) error {
 	var known *driver.Error
@@ -97,6 +99,8 @@ func wrap(op, reader string, err error) error {
 		return err
 	case errors.As(err, &code):
 		return &driver.Error{Op: op, Reader: reader, Status: binary.BigEndian.AppendUint32(nil, uint32(code)), Err: code.kind(), Cause: err}
+	case errors.Is(err, driver.ErrNotBuilt):
+		return &driver.Error{Op: op, Reader: reader, Err: driver.ErrNotBuilt, Cause: errWithout}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &driver.Error{Op: op, Reader: reader, Err: err}
 	}

@@ -512,7 +512,7 @@ func TestDiscover(t *testing.T) {
 	if v := d.Survey(t.Context()); v.Service != Absent {
 		t.Errorf("no service: %+v", v)
 	}
-	way.fail("establish", &driver.Error{Op: "open", Err: driver.ErrNotBuilt})
+	way.fail("establish", driver.ErrNotBuilt)
 	if v := d.Survey(t.Context()); v.Service != NotBuilt {
 		t.Errorf("not built: %+v", v)
 	}

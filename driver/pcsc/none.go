@@ -11,6 +11,4 @@ type notBuilt struct{}
 
 func (notBuilt) name() string { return "not built in" }
 
-func (notBuilt) establish() (service, error) {
-	return nil, &driver.Error{Op: "open", Err: driver.ErrNotBuilt}
-}
+func (notBuilt) establish() (service, error) { return nil, driver.ErrNotBuilt }
