@@ -37,20 +37,19 @@ type daemon struct {
 	demo bool
 	log  zerolog.Logger
 
-	zone      *time.Location
-	queue     *outbox.Queue
-	bus       *bus.Bus
-	board     *desk.Board
-	intake    *publisher.Intake
-	page      *desk.Server
-	address   string // of the page
-	health    *health
-	metrics   *metrics
-	watched   *watch.Readers
-	sink      *sink
-	control   *control
-	started   time.Time
-	reachable bool // the runtime file is written
+	zone    *time.Location
+	queue   *outbox.Queue
+	bus     *bus.Bus
+	board   *desk.Board
+	intake  *publisher.Intake
+	page    *desk.Server
+	address string // of the page
+	health  *health
+	metrics *metrics
+	watched *watch.Readers
+	sink    *sink
+	control *control
+	started time.Time
 
 	running sync.WaitGroup
 	cancel  context.CancelFunc
