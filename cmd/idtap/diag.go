@@ -116,7 +116,7 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 		return a.captureTo(ctx, f.capture, f.personal, g.captureDirectly)
 	}
 	if !running && f.reader != "" && !g.has(f.reader) {
-		return &exitError{diagUnknown, fmt.Errorf("--reader %s: %w", f.reader, noSuchReader)}
+		return &exitError{diagUnknown, fmt.Errorf("--reader %s: %w", f.reader, errNoSuchReader)}
 	}
 	if f.tap {
 		fmt.Fprintf(a.err, a.say("请在 %d 秒内放上证件（不发布）\n", "place a card within %d seconds; it is not published\n"), int(tapWait.Seconds()))

@@ -332,5 +332,5 @@ var (
 		What: diagnosis.Say("守护进程在运行，但无法询问", "The daemon runs but cannot be asked"),
 		Why:  diagnosis.Say("它由另一个用户运行，或没有回应", "It runs as another user, or does not answer"),
 		Do:   diagnosis.Say("用运行它的用户或 root 执行 idtap diag；仍不行则重启服务", "Run idtap diag as that user or as root; failing that, restart the service")}
-	noSuchReader = errors.New("no reader of that name is configured")
+	errNoSuchReader = errors.New("no reader of that name is configured")
 )

@@ -66,7 +66,7 @@ func (c *control) report(w http.ResponseWriter, r *http.Request) {
 	g := c.daemon.diagnosed()
 	g.only = r.FormValue("reader")
 	if g.only != "" && !g.has(g.only) {
-		http.Error(w, noSuchReader.Error(), http.StatusNotFound)
+		http.Error(w, errNoSuchReader.Error(), http.StatusNotFound)
 		return
 	}
 	report := g.run(r.Context(), r.FormValue("tap") != "")

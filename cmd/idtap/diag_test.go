@@ -480,28 +480,3 @@ func impersonal(t *testing.T, text string, cards []mock.Card) {
 		}
 	}
 }
-
-// TestDiagWatches looks again and again, and ends with the level of the last look.
-func TestDiagWatches(t *testing.T) {
-	file, _ := deskFile(t, mockReader)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	out := &syncBuffer{}
-	a := &app{in: strings.NewReader(""), out: out, err: io.Discard, environ: func() []string { return nil },
-		getenv: func(k string) string { return map[string]string{"HOME": filepath.Dir(file)}[k] }}
-	code := make(chan int)
-	go func() { code <- a.execute(ctx, []string{"diag", "-c", file, "--json", "--watch"}) }()
-	for end := time.Now().Add(30 * time.Second); strings.Count(out.String(), "\n") < 2; {
-		<-time.After(20 * time.Millisecond)
-		if time.Now().After(end) {
-			t.Fatalf("watched once:\n%s", out)
-		}
-	}
-	stop()
-	if c := <-code; c != 0 {
-		t.Errorf("exit %d", c)
-	}
-	for line := range strings.Lines(out.String()) {
-		parseReport(t, []byte(line))
-	}
-}
