@@ -43,7 +43,7 @@ func testPagedReadsCards(t *testing.T, d *Driver, service *pcsctest.Service) {
 		card := pcsctest.Insert(t, service.Slot(0), pagesOf(c))
 		find(t, dev)
 		for range 2 {
-			raw, err := dev.Read(t.Context())
+			raw, err := attempt(t, dev)
 			if err != nil || raw.Text != c.Text() {
 				t.Fatalf("card %d: another one, error %v", i, err)
 			}
