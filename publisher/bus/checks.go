@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -100,11 +102,33 @@ func (c *checking) connect() bool {
 	}
 	var invalid x509.CertificateInvalidError
 	code := connectCode(err)
+	if errors.Is(err, nats.ErrNoServers) {
+		err = c.noServer(err)
+	}
 	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
 		code = ServerCertExpired
 	}
 	c.find(code, err.Error())
 	return false
+}
+
+// noServer says what the client library keeps to itself: why the first address
+// does not answer.
+func (c *checking) noServer(err error) error {
+	urls, bad := c.Server.urls()
+	if bad != nil || len(urls) == 0 {
+		return err
+	}
+	address := urls[0].Host
+	if urls[0].Port() == "" {
+		address = net.JoinHostPort(urls[0].Hostname(), strconv.Itoa(nats.DefaultPort))
+	}
+	conn, dialed := net.DialTimeout("tcp", address, checkWait)
+	if dialed != nil {
+		return dialed
+	}
+	conn.Close()
+	return fmt.Errorf("%s takes the connection, but no NATS server answers", address)
 }
 
 func (c *checking) serverCert() time.Time {
