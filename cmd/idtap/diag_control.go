@@ -93,7 +93,7 @@ func (g *diagnosed) has(name string) bool {
 	return false
 }
 
-// running is a daemon that answers.
+// answering is a daemon that can be asked.
 type answering struct {
 	client  *http.Client
 	runtime bus.Runtime
@@ -143,11 +143,17 @@ func (d *answering) ask(ctx context.Context, method, path string, query url.Valu
 	return nil, &exitError{diagUnknown, errors.New(strings.TrimSpace(string(text)))}
 }
 
+// reportGrace is what a daemon's answer may take beyond its diagnosis.
+const reportGrace = 3 * time.Second
+
 func (d *answering) report(ctx context.Context, reader string, tap bool) (diagnosis.Report, error) {
-	query := url.Values{"reader": {reader}}
+	query, limit := url.Values{"reader": {reader}}, diagnosis.Limit+reportGrace
 	if tap {
 		query.Set("tap", "1")
+		limit += tapWait
 	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	body, err := d.ask(ctx, http.MethodGet, "/report", query, nil)
 	if err != nil {
 		return diagnosis.Report{}, err

@@ -245,7 +245,14 @@ func TestDiagPortWithoutPermission(t *testing.T) {
 		t.Fatal(err)
 	}
 	file, _ := deskFile(t, "readers: [{name: front, driver: serial, port: "+port+"}]\n")
-	cmd := exec.Command(os.Args[0], "diag", "-c", file, "--json")
+	out, exit := asNobody(t, "diag", "-c", file, "--json")
+	fault{"port_denied", "technician", 2, "mode 0000"}.check(t, parseReport(t, out), exit)
+}
+
+// asNobody runs the command as a user without rights, root's tests included.
+func asNobody(t *testing.T, args ...string) (out []byte, exit int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
 	if os.Getuid() == 0 {
 		const nobody = 65534
 		binary := filepath.Join(t.TempDir(), "idtap")
@@ -253,12 +260,29 @@ func TestDiagPortWithoutPermission(t *testing.T) {
 		for dir := filepath.Dir(binary); dir != "/tmp" && dir != "/"; dir = filepath.Dir(dir) {
 			os.Chmod(dir, 0o755)
 		}
-		cmd = exec.Command(binary, cmd.Args[1:]...)
+		cmd = exec.Command(binary, args...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	}
 	cmd.Dir, cmd.Env = "/", []string{asCommand + "=1", "HOME=/nonexistent", "LANG=en_US.UTF-8"}
-	out, _ := cmd.Output()
-	fault{"port_denied", "technician", 2, "mode 0000"}.check(t, parseReport(t, out), cmd.ProcessState.ExitCode())
+	out, _ = cmd.Output()
+	return out, cmd.ProcessState.ExitCode()
+}
+
+// TestDiagBesideAnotherUsersDaemon: it cannot be asked, which is one finding.
+func TestDiagBesideAnotherUsersDaemon(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Log("the tests' own user runs both: nothing is denied")
+		return
+	}
+	port := ptyModule(t, mock.Options{})
+	if err := os.Chmod(port, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	file, _ := deskFile(t, "readers: [{name: front, driver: serial, port: "+port+"}]\n")
+	d := runDaemon(t, file)
+	awaitState(t, d)
+	out, exit := asNobody(t, "diag", "-c", file, "--json")
+	fault{"queue_denied", "technician", 2, "queue"}.check(t, parseReport(t, out), exit)
 }
 
 func copyFile(t *testing.T, from, to string) {

@@ -71,7 +71,9 @@ func Explain(reader, path string, err error) diagnosis.Finding {
 func heldBy(path string) diagnosis.Finding {
 	holders := diagnosis.Holders(path)
 	if len(holders) == 0 {
-		return diagnosis.NewFinding(Held, path, "seen by root only")
+		f := diagnosis.NewFinding(Held, path, "seen by root only")
+		f.Because = diagnosis.HiddenDaemon
+		return f
 	}
 	if p := holders[0]; p.Idtap() {
 		return diagnosis.NewFinding(diagnosis.SecondDaemon, fmt.Sprintf("pid %d", p.PID), path)

@@ -32,7 +32,9 @@ func PageCheck(listen, served string) diagnosis.Check {
 			p, known := diagnosis.Listener(diagnosis.PortOf(listen))
 			switch {
 			case !known:
-				s.Find(PortTaken, listen, "seen by root only")
+				f := diagnosis.NewFinding(PortTaken, listen, "seen by root only")
+				f.Because = diagnosis.HiddenDaemon
+				s.Add(f)
 			case p.Idtap():
 				s.Find(diagnosis.SecondDaemon, fmt.Sprintf("pid %d", p.PID), listen)
 			default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -75,6 +76,10 @@ const wholeCheck = 64 << 20
 func Check(o Options) diagnosis.Check {
 	o = o.withDefaults()
 	return diagnosis.Check{Name: "queue", Group: diagnosis.Queue, Run: func(ctx context.Context, s *diagnosis.Sheet) {
+		if _, err := os.ReadDir(o.Dir); errors.Is(err, fs.ErrPermission) {
+			s.Find(Unreadable, "", o.Dir)
+			return
+		}
 		free, err := freeBytes(o.Dir)
 		if err == nil {
 			s.Fact(diagnosis.Say("磁盘剩余", "free on disk"), "%d MiB", free>>20)
