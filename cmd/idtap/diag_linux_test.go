@@ -411,3 +411,15 @@ func TestDiagWatches(t *testing.T) {
 		parseReport(t, []byte(line))
 	}
 }
+
+// TestDiagQueueSetAside: a queue that the daemon set aside and replaced stays
+// told until somebody has taken it away.
+func TestDiagQueueSetAside(t *testing.T) {
+	file, queue := deskFile(t, mockReader)
+	fillQueue(t, queue, time.Now())
+	damageQueue(t, queue)
+	d := runDaemon(t, file)
+	awaitState(t, d)
+	r, exit := diagnose(t, file)
+	fault{"queue_damaged", "technician", 2, "outbox-damaged-"}.check(t, r, exit)
+}

@@ -243,48 +243,57 @@ func TestDiagStoresNothing(t *testing.T) {
 	}
 }
 
-// TestDiagQueueFaults: each fault of the queue, made with the real one.
-func TestDiagQueueFaults(t *testing.T) {
-	fill := func(t *testing.T, dir string, at time.Time) {
-		q, err := outbox.Open(t.Context(), outbox.Options{Dir: dir, Clock: clockwork.NewFakeClockAt(at)})
-		if err != nil {
+// fillQueue makes a queue with 20 events that were accepted at a time.
+func fillQueue(t *testing.T, dir string, at time.Time) {
+	t.Helper()
+	q, err := outbox.Open(t.Context(), outbox.Options{Dir: dir, Clock: clockwork.NewFakeClockAt(at)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	for range 20 {
+		if _, err := q.Accept(t.Context(), outbox.Draft{Type: event.RecordedType, Source: "/idtap/d1/front", Subject: "idtap.v1.recorded.41.4101.410105.d1._._._",
+			Filter: event.Filter("410105", "d1"), Kind: "resident", Status: "clean", Body: func(outbox.Stamp) ([]byte, error) { return make([]byte, 3000), nil }}); err != nil {
 			t.Fatal(err)
 		}
-		defer q.Close()
-		for range 20 {
-			if _, err := q.Accept(t.Context(), outbox.Draft{Type: event.RecordedType, Source: "/idtap/d1/front", Subject: "idtap.v1.recorded._._._.d1._._._",
-				Filter: "idtap.v1.*._._._.d1.>", Kind: "resident", Status: "clean", Body: func(outbox.Stamp) ([]byte, error) { return make([]byte, 3000), nil }}); err != nil {
-				t.Fatal(err)
-			}
-		}
 	}
+}
+
+// damageQueue overwrites the middle of the file.
+func damageQueue(t *testing.T, dir string) {
+	t.Helper()
+	file := filepath.Join(dir, "outbox.db")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(b) / 2; i < len(b)/2+6000; i++ {
+		b[i] ^= 0x5A
+	}
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDiagQueueFaults: each fault of the queue, made with the real one.
+func TestDiagQueueFaults(t *testing.T) {
 	for name, tt := range map[string]struct {
 		config string
 		spoil  func(t *testing.T, dir string)
 		want   fault
 	}{
-		"old": {"", func(t *testing.T, dir string) { fill(t, dir, time.Now().Add(-3*time.Hour)) }, fault{"queue_old", "technician", 1, "20 events"}},
+		"old": {"", func(t *testing.T, dir string) { fillQueue(t, dir, time.Now().Add(-3*time.Hour)) }, fault{"queue_old", "technician", 1, "20 events"}},
 		"damaged": {"", func(t *testing.T, dir string) {
-			fill(t, dir, time.Now())
-			file := filepath.Join(dir, "outbox.db")
-			b, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := len(b) / 2; i < len(b)/2+6000; i++ {
-				b[i] ^= 0x5A
-			}
-			if err := os.WriteFile(file, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			fillQueue(t, dir, time.Now())
+			damageQueue(t, dir)
 		}, fault{"queue_damaged", "technician", 2, "outbox.db"}},
 		"key gone": {"", func(t *testing.T, dir string) {
-			fill(t, dir, time.Now())
+			fillQueue(t, dir, time.Now())
 			if err := os.Remove(filepath.Join(dir, "outbox.key")); err != nil {
 				t.Fatal(err)
 			}
 		}, fault{"queue_key", "technician", 2, "outbox.key"}},
-		"disk nearly full": {"outbox: {dir: QUEUE, max_bytes: 1048576GiB}\n", func(t *testing.T, dir string) { fill(t, dir, time.Now()) },
+		"disk nearly full": {"outbox: {dir: QUEUE, max_bytes: 1048576GiB}\n", func(t *testing.T, dir string) { fillQueue(t, dir, time.Now()) },
 			fault{"disk_low", "technician", 1, "MiB free"}},
 	} {
 		t.Run(name, func(t *testing.T) {
