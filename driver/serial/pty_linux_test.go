@@ -26,7 +26,15 @@ func pty(t testing.TB) (*os.File, string) {
 		n, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
 		return err
 	})
-	return m, fmt.Sprintf("/dev/pts/%d", n)
+	path := fmt.Sprintf("/dev/pts/%d", n)
+	// Held open: while nobody has this end, a read at the other gives EIO, and a
+	// module that is between two hosts would be over.
+	held, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { held.Close() })
+	return m, path
 }
 
 func control(t testing.TB, f *os.File, do func(fd int) error) {
