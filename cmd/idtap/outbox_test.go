@@ -122,7 +122,7 @@ func TestOutboxDiscardPublishesCancelled(t *testing.T) {
 		t.Fatalf("%d %s %s", code, out, errs)
 	}
 	changeQueue(t, dir, func(q *outbox.Queue) {
-		if _, err := q.Next(t.Context()); err != nil {
+		if _, err := q.Next(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
 		list, err := q.List(t.Context(), outbox.ListFilter{State: outbox.Waiting})
@@ -142,7 +142,7 @@ func TestOutboxDiscardPublishesCancelled(t *testing.T) {
 			c.Operator.Name == "" || time.Since(c.At.Time).Abs() > time.Hour {
 			t.Fatalf("%s seq %d: %s", r.Subject, r.Seq, r.Body)
 		}
-		if err := q.Delivered(t.Context(), 2, outbox.Ack{Stream: "S", Sequence: 1}, outbox.ChainState{}); err != nil {
+		if err := q.Delivered(t.Context(), outbox.ChainState{}, outbox.Ack{Row: 2, Stream: "S", Sequence: 1}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -166,7 +166,7 @@ func TestOutboxRequeueAndAdopt(t *testing.T) {
 	}
 	changeQueue(t, dir, func(q *outbox.Queue) {
 		for row := range int64(3) {
-			if err := q.Delivered(t.Context(), row+1, outbox.Ack{Stream: "S", Sequence: 1}, outbox.ChainState{}); err != nil {
+			if err := q.Delivered(t.Context(), outbox.ChainState{}, outbox.Ack{Row: row + 1, Stream: "S", Sequence: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,38 +19,90 @@ import (
 )
 
 // BenchmarkDrain drains a backlog from a real queue into a fresh stream on one
-// server (synced before each acknowledgement) and publishes as many messages of
-// the same size and headers bare and one by one into another fresh one. Design
-// section 12: the drain's rate over the bare rate is to be 0.8.
+// server (synced before each acknowledgement), in turn with as many bare
+// synchronous publishes of the same size and headers into the same stream. Design
+// section 12: the drain's rate over the bare rate is to be 0.8. Whatever else the
+// machine does meets both alike; the ratio is the median of the turns'.
 func BenchmarkDrain(b *testing.B) {
-	const backlog = 3000
+	const turn = 512
 	q, err := outbox.Open(b.Context(), outbox.Options{Dir: filepath.Join(b.TempDir(), "desk"), Log: zerolog.New(io.Discard)})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer q.Close()
+	url := freshStream(b)
+	g := &gate{Queue: q, open: make(chan int), drained: make(chan struct{})}
+	d, err := Start(b.Context(), Options{DeskID: "d1", DeskDivision: division, Server: Server{URL: url}, Log: zerolog.New(io.Discard)}, g)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Stop()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		b.Fatal(err)
+	}
 	var bare, drain time.Duration
-	n := 0
+	var ratios []float64
 	for b.Loop() {
-		for range backlog {
-			if _, err := q.Accept(b.Context(), benchDraft()); err != nil {
+		for range turn {
+			if _, err := q.Accept(b.Context(), benchDraft("d1")); err != nil {
 				b.Fatal(err)
 			}
 		}
-		drain += drainInto(b, freshStream(b), q, backlog)
-		bare += publishInto(b, freshStream(b), backlog)
-		n += backlog
+		begin := time.Now()
+		g.open <- turn
+		<-g.drained
+		one := time.Since(begin)
+		begin = time.Now()
+		publishBare(b, js, turn)
+		other := time.Since(begin)
+		drain, bare, ratios = drain+one, bare+other, append(ratios, other.Seconds()/one.Seconds())
 	}
-	b.ReportMetric(float64(n)/drain.Seconds(), "drained/s")
-	b.ReportMetric(float64(n)/bare.Seconds(), "bare/s")
-	b.ReportMetric(bare.Seconds()/drain.Seconds(), "ratio")
+	slices.Sort(ratios)
+	b.ReportMetric(float64(len(ratios)*turn)/drain.Seconds(), "drained/s")
+	b.ReportMetric(float64(len(ratios)*turn)/bare.Seconds(), "bare/s")
+	b.ReportMetric(ratios[len(ratios)/2], "ratio")
 	b.ReportMetric(0, "ns/op")
 }
 
-func benchDraft() outbox.Draft {
+// gate holds a queue's records back until so many are let through.
+type gate struct {
+	*outbox.Queue
+	open    chan int
+	drained chan struct{}
+	left    int // let through and not marked; the forwarder's
+}
+
+func (g *gate) Next(ctx context.Context, n int) ([]outbox.Record, error) {
+	if g.left == 0 {
+		select {
+		case g.left = <-g.open:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return g.Queue.Next(ctx, min(n, g.left))
+}
+
+func (g *gate) Delivered(ctx context.Context, chain outbox.ChainState, acks ...outbox.Ack) error {
+	err := g.Queue.Delivered(ctx, chain, acks...)
+	if err == nil {
+		if g.left -= len(acks); g.left == 0 {
+			g.drained <- struct{}{}
+		}
+	}
+	return err
+}
+
+func benchDraft(desk string) outbox.Draft {
 	return outbox.Draft{
-		Type: event.RecordedType, Source: event.Source("d1", "front"), Kind: "resident", Status: "clean", Filter: event.Filter(division, "d1"),
-		Subject: event.Subject(event.RecordedType, event.Place{DeskDivision: division, DeskID: "d1", HukouDivision: hukou}),
+		Type: event.RecordedType, Source: event.Source(desk, "front"), Kind: "resident", Status: "clean", Filter: event.Filter(division, desk),
+		Subject: event.Subject(event.RecordedType, event.Place{DeskDivision: division, DeskID: desk, HukouDivision: hukou}),
 		Body:    func(s outbox.Stamp) ([]byte, error) { return fmt.Appendf(nil, `{"pad":"%01000d"}`, s.Seq), nil },
 	}
 }
@@ -66,31 +119,8 @@ func freshStream(b *testing.B) string {
 	return c.URL()
 }
 
-func drainInto(b *testing.B, url string, q *outbox.Queue, n uint64) time.Duration {
-	begin := time.Now()
-	d, err := Start(b.Context(), Options{DeskID: "d1", DeskDivision: division, Server: Server{URL: url}, Log: zerolog.New(io.Discard)}, q)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer d.Stop()
-	for d.Health().Acked < n {
-		<-time.After(time.Millisecond)
-	}
-	return time.Since(begin)
-}
-
-func publishInto(b *testing.B, url string, n int) time.Duration {
-	nc, err := nats.Connect(url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		b.Fatal(err)
-	}
-	draft := benchDraft()
-	begin := time.Now()
+func publishBare(b *testing.B, js jetstream.JetStream, n int) {
+	draft := benchDraft("d2")
 	for i := range n {
 		id, err := event.NewID()
 		if err != nil {
@@ -100,7 +130,7 @@ func publishInto(b *testing.B, url string, n int) time.Duration {
 		if err != nil {
 			b.Fatal(err)
 		}
-		env := event.Envelope{ID: id, Type: draft.Type, Source: draft.Source, Time: begin, Seq: uint64(i), Epoch: "bench", Subject: draft.Subject, Content: event.ContentJSON}
+		env := event.Envelope{ID: id, Type: draft.Type, Source: draft.Source, Time: time.Now(), Seq: uint64(i), Epoch: "bench", Subject: draft.Subject, Content: event.ContentJSON}
 		ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
 		_, err = js.PublishMsg(ctx, &nats.Msg{Subject: draft.Subject, Header: nats.Header(env.Headers()), Data: body})
 		cancel()
@@ -108,5 +138,4 @@ func publishInto(b *testing.B, url string, n int) time.Duration {
 			b.Fatal(err)
 		}
 	}
-	return time.Since(begin)
 }

@@ -20,10 +20,12 @@ import (
 
 // Queue is what the forwarder needs of the queue; *outbox.Queue has it.
 type Queue interface {
-	// Next waits for the oldest record that is not delivered.
-	Next(ctx context.Context) (outbox.Record, error)
-	// Delivered marks a record and stores the chain's position, both or neither.
-	Delivered(ctx context.Context, row int64, ack outbox.Ack, chain outbox.ChainState) error
+	// Next gives the oldest records that are not delivered, n at most, and waits
+	// until there is one.
+	Next(ctx context.Context, n int) ([]outbox.Record, error)
+	// Delivered marks records and stores the chain's position behind them, all or
+	// nothing.
+	Delivered(ctx context.Context, chain outbox.ChainState, acks ...outbox.Ack) error
 	// DeadLetter puts a record that can never be delivered where people see it.
 	DeadLetter(ctx context.Context, row int64, reason string) error
 	// List gives records in the queue's order, without their bodies.
@@ -82,10 +84,8 @@ type forwarder struct {
 
 	view  view
 	chain *outbox.ChainState // as of the last acknowledgement; nil: ask the queue
-	acked *acked             // stored and not marked yet: one at most, and then ahead is set
-	ahead *outbox.Record     // the next to publish, read while acked was on its way
-	// listed waited behind ahead when it was last looked.
-	listed []outbox.Listed
+	ahead []outbox.Record    // the rest of the run at hand
+	acked []outbox.Ack       // what of it is stored and not marked yet; chain stands behind it
 
 	stopped  bool // somebody else's events were met; until the queue has adopted them
 	silent   int  // publishes in a row without an answer
@@ -107,8 +107,8 @@ func (f *forwarder) run(ctx context.Context) {
 	for {
 		err := f.step(ctx)
 		if err != nil {
-			f.chain = nil
 			err = cmp.Or(f.flush(ctx), err)
+			f.chain, f.ahead = nil, nil
 		}
 		switch {
 		case ctx.Err() != nil || errors.Is(err, outbox.ErrClosed):
@@ -188,9 +188,9 @@ func (f *forwarder) prepare(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 	return nil
 }
 
-// next waits for a record, but no longer than until the connection changes or
-// the stream is to be looked at again.
-func (f *forwarder) next(ctx context.Context) (outbox.Record, error) {
+// next waits for records, but no longer than until the connection changes or the
+// stream is to be looked at again.
+func (f *forwarder) next(ctx context.Context) ([]outbox.Record, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tick := f.clock.NewTimer(preflightEvery)
@@ -203,7 +203,7 @@ func (f *forwarder) next(ctx context.Context) (outbox.Record, error) {
 		}
 		cancel()
 	}()
-	return f.queue.Next(ctx)
+	return f.queue.Next(ctx, runLength)
 }
 
 // fit is nil unless strict mode is on and the preflight has failed: then an
@@ -301,7 +301,7 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 	}
 	msg, dead, err := f.message(r)
 	if dead != "" {
-		return errors.Join(f.flush(ctx), f.bury(ctx, r, dead))
+		return f.bury(ctx, r, dead)
 	} else if err != nil {
 		return err
 	}
@@ -310,19 +310,15 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 	}
 	chain := outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created}
 	opts := []jetstream.PublishOpt{jetstream.WithExpectStream(f.stream), jetstream.WithRetryAttempts(0)}
-	join := func() error { return nil }
 	if f.view.chain {
 		var settled bool
 		if chain, settled, err = f.position(ctx, nc, r); err != nil || settled {
 			return err
 		}
 		opts = append(opts, jetstream.WithExpectLastSequenceForSubject(chain.LastSequence, r.Filter))
-		join = f.meanwhile(ctx, r)
-	} else if err := f.flush(ctx); err != nil {
-		return err
 	}
 	ack, err := f.publish(ctx, js, msg, opts)
-	if err := errors.Join(join(), f.failAt("published")); err != nil {
+	if err := f.failAt("published"); err != nil {
 		return err
 	}
 	if err != nil {
@@ -333,11 +329,11 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 	}
 	chain.LastSequence = max(chain.LastSequence, ack.Sequence) // a duplicate may lie behind the position
 	f.chain = &chain
-	if f.ahead != nil {
-		f.acked = &acked{r, ack.Sequence, ack.Duplicate, chain}
+	f.acked = append(f.acked, f.ack(r.Row, ack.Sequence, ack.Duplicate))
+	if f.mayWait(r) {
 		return nil
 	}
-	return f.settle(ctx, r, ack.Sequence, ack.Duplicate, chain)
+	return f.flush(ctx)
 }
 
 func (f *forwarder) publish(ctx context.Context, js jetstream.JetStream, msg *nats.Msg, opts []jetstream.PublishOpt) (*jetstream.PubAck, error) {
@@ -377,22 +373,19 @@ func (f *forwarder) message(r outbox.Record) (msg *nats.Msg, dead string, err er
 	return msg, "", nil
 }
 
-// settle marks the record at hand as stored.
-func (f *forwarder) settle(ctx context.Context, r outbox.Record, seq uint64, duplicate bool, chain outbox.ChainState) error {
-	if err := f.mark(ctx, r, seq, duplicate, chain); err != nil {
-		return err
-	}
-	return f.failAt("delivered")
+// ack is the stream's answer as the queue keeps it.
+func (f *forwarder) ack(row int64, seq uint64, duplicate bool) outbox.Ack {
+	return outbox.Ack{Row: row, Stream: f.stream, Sequence: seq, Duplicate: duplicate, Local: f.embedded != nil, At: f.clock.Now()}
 }
 
-// mark marks a stored record and moves the chain's position, both or neither.
-func (f *forwarder) mark(ctx context.Context, r outbox.Record, seq uint64, duplicate bool, chain outbox.ChainState) error {
-	ack := outbox.Ack{Stream: f.stream, Sequence: seq, Duplicate: duplicate, Local: f.embedded != nil, At: f.clock.Now()}
-	if err := f.queue.Delivered(ctx, r.Row, ack, chain); err != nil {
+// mark marks stored records and moves the chain's position behind them, all or
+// nothing.
+func (f *forwarder) mark(ctx context.Context, chain outbox.ChainState, acks ...outbox.Ack) error {
+	if err := f.queue.Delivered(ctx, chain, acks...); err != nil {
 		return &stop{QueueFailed, err}
 	}
-	f.report(func(h *Health) { h.LastAck, h.Acked = ack.At, h.Acked+1 })
-	return nil
+	f.report(func(h *Health) { h.LastAck, h.Acked = acks[len(acks)-1].At, h.Acked+uint64(len(acks)) })
+	return f.failAt("delivered")
 }
 
 func (f *forwarder) bury(ctx context.Context, r outbox.Record, reason string) error {

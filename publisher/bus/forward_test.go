@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -268,5 +269,50 @@ func TestStrictModeHoldsBack(t *testing.T) {
 	}
 }
 
-// TestTwoStoredAndNotMarked is what a crash leaves between a publish and the
-// mark of the one before: both are found to be stored.
+// TestRunStoredAndNotMarked kills a desk, as far as its queue can tell, when
+// seven of a run are stored and none is marked, long after the stream has
+// forgotten their message ids: each is stored once in the end, and so is what
+// was put back by hand before.
+func TestRunStoredAndNotMarked(t *testing.T) {
+	c := startCentral(t, 1, nil)
+	c.update(func(s *jetstream.StreamConfig) { s.Duplicates = 100 * time.Millisecond })
+	q := faulttest.NewQueue("e1", division, "d1")
+	q.Accept(2, hukou)
+	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
+	d.drained()
+	d.Stop()
+	q.Requeue(1)
+	q.Accept(12, hukou)
+	var crashed *faulttest.Queue
+	dead := make(chan struct{})
+	published := 0
+	d = startDesk(t, q, Options{Server: Server{URL: c.URL()}, Clock: clockwork.NewFakeClock(), Fail: func(step string) error {
+		if step == "published" {
+			published++
+		}
+		if published < 8 { // the one that was put back, and seven
+			return nil
+		}
+		if crashed == nil {
+			crashed = q.Clone()
+			close(dead)
+		}
+		return errors.New("dead")
+	}})
+	<-dead
+	d.Stop()
+	if n := len(crashed.Acks()); n != 2 || len(c.stored()) != 10 {
+		t.Fatalf("%d marked, %d stored at its death", n, len(c.stored()))
+	}
+	<-time.After(200 * time.Millisecond) // the server's duplicate window passes
+	startDesk(t, crashed, Options{Server: Server{URL: c.URL()}}).drained()
+	times := map[uint64]int{}
+	for _, m := range c.stored() {
+		times[m.Seq]++
+	}
+	for seq := range uint64(14) {
+		if want := map[bool]int{true: 2, false: 1}[seq == 0]; times[seq+1] != want {
+			t.Fatalf("stored by desk sequence: %v", times)
+		}
+	}
+}

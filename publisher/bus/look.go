@@ -10,8 +10,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// look sees what the stream is and whether the chain is possible on filter.
+// look sees what the stream is and whether the chain is possible on filter. What
+// was stored under the view that ends here is marked first.
 func (f *forwarder) look(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, filter string) error {
+	if err := f.flush(ctx); err != nil {
+		return err
+	}
 	v := view{filter: filter, at: f.clock.Now()}
 	info, err := f.streamInfo(ctx, js)
 	switch {

@@ -31,7 +31,7 @@ func (f *forwarder) position(ctx context.Context, nc *nats.Conn, r outbox.Record
 // resolve reads the last message on the record's filter and takes the chain's
 // position from it.
 func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record, atLeast uint64) (next outbox.ChainState, settled bool, err error) {
-	f.ahead, f.listed = nil, nil // what was read ahead may be settled here
+	f.chain, f.ahead = nil, nil // what was read ahead may be settled here
 	chain, known, err := f.queue.Chain(ctx, r.Filter)
 	if err != nil {
 		return next, false, &stop{QueueFailed, err}
@@ -42,13 +42,13 @@ func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record,
 	}
 	same := chain.StreamCreated.Equal(f.view.created)
 	next = outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created, LastSequence: last.Seq}
-	own, stored, err := f.own(ctx, r, last, chain, next)
+	own, stored, err := f.own(ctx, r, last, next)
 	if err != nil || stored {
 		return next, stored, err
 	}
 	switch reconcile(r, chain, known, same, own, last) {
 	case isStored:
-		return next, true, f.settle(ctx, r, last.Seq, true, next)
+		return next, true, f.mark(ctx, next, f.ack(r.Row, last.Seq, true))
 	case foreign:
 		return next, false, f.meet(ctx, last, next)
 	case adopt:
@@ -76,13 +76,12 @@ func (f *forwarder) last(ctx context.Context, nc *nats.Conn, filter string, atLe
 // own reports whether the last message is in this queue's journal, and whether r
 // is therefore stored.
 //
-// It may be another record than the one at hand: acknowledged and not marked
-// when the process died, or overtaken by a requeue after its acknowledgement was
-// lost. All that waits before it was published before it and is stored as well,
-// unless it was put back by hand since. The marks are set in order and the
-// chain's position moves with the last of them only, so that a crash on the way
-// comes back here.
-func (f *forwarder) own(ctx context.Context, r outbox.Record, last stored, was, next outbox.ChainState) (own, settled bool, err error) {
+// It may be another record than the one at hand: stored and not marked when the
+// process died, or overtaken by a requeue after its acknowledgement was lost. All
+// that waits before it was published before it and is stored as well, unless it
+// was put back by hand since: what was put back is marked before anything else
+// is published.
+func (f *forwarder) own(ctx context.Context, r outbox.Record, last stored, next outbox.ChainState) (own, settled bool, err error) {
 	if last.ID == "" || last.MsgID == messageID(r) {
 		return false, false, nil
 	}
@@ -95,32 +94,24 @@ func (f *forwarder) own(ctx context.Context, r outbox.Record, last stored, was, 
 	case messageID(mine) != last.MsgID:
 		return true, false, nil // stored before it was put back by hand
 	}
-	for row := int64(0); ; {
+	var acks []outbox.Ack
+	for row := int64(0); row < mine.Row; {
 		list, err := f.queue.List(ctx, outbox.ListFilter{State: outbox.Waiting, After: row})
 		if err != nil {
 			return true, false, &stop{QueueFailed, err}
 		}
+		if len(list) == 0 {
+			break
+		}
 		for _, l := range list {
 			row = l.Row
-			if row >= mine.Row || l.Requeued > 0 {
-				continue
+			if row < mine.Row && l.Requeued == 0 && l.Filter == r.Filter {
+				acks = append(acks, f.ack(row, 0, true))
+				settled = settled || row == r.Row
 			}
-			before, err := f.queue.Get(ctx, l.ID)
-			if err != nil {
-				return true, false, &stop{QueueFailed, err}
-			}
-			if before.Filter != r.Filter {
-				continue
-			}
-			if err := f.mark(ctx, before, 0, true, was); err != nil {
-				return true, false, err
-			}
-			settled = settled || before.Row == r.Row
-		}
-		if len(list) == 0 || row >= mine.Row {
-			return true, settled, f.mark(ctx, mine, last.Seq, true, next)
 		}
 	}
+	return true, settled, f.mark(ctx, next, append(acks, f.ack(mine.Row, last.Seq, true))...)
 }
 
 // meet stops delivery: somebody else publishes under this desk's id. The chain

@@ -79,10 +79,10 @@ func (t *tx) append(d Draft, subject string, place int64, epoch string, seq uint
 	sum := sha256.Sum256(e.body)
 	e.sum = sum[:]
 	e.hash = e.link(t.tip.hash)
-	if _, err := t.q.insert.ExecContext(t.ctx, e.values()...); err != nil {
+	if _, err := t.q.prepared.entry.ExecContext(t.ctx, e.values()...); err != nil {
 		return Stamp{}, err
 	}
-	if _, err := t.q.insertBody.ExecContext(t.ctx, e.row, e.body); err != nil {
+	if _, err := t.q.prepared.body.ExecContext(t.ctx, e.row, e.body); err != nil {
 		return Stamp{}, err
 	}
 	t.tip.row, t.tip.hash = e.row, e.hash

@@ -90,9 +90,13 @@ func appendChild(dir string) {
 		}()
 	}
 	for {
-		r := must(q.Next(context.Background()))
-		must(0, q.Delivered(context.Background(), r.Row, Ack{Stream: "S", Sequence: uint64(r.Row)},
-			ChainState{Filter: r.Filter, StreamCreated: testStart, LastSequence: uint64(r.Row)}))
+		var acks []Ack
+		var chain ChainState
+		for _, r := range must(q.Next(context.Background(), 5)) {
+			acks = append(acks, Ack{Row: r.Row, Stream: "S", Sequence: uint64(r.Row)})
+			chain = ChainState{Filter: r.Filter, StreamCreated: testStart, LastSequence: uint64(r.Row)}
+		}
+		must(0, q.Delivered(context.Background(), chain, acks...))
 	}
 }
 
@@ -184,11 +188,8 @@ func TestPowerCutSnapshots(t *testing.T) {
 	for n := range 120 {
 		ids = append(ids, accept(t, q, draft(n)).ID)
 		if n%5 == 0 && n > 0 {
-			r, err := q.Next(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := q.Delivered(t.Context(), r.Row, Ack{Stream: "S", Sequence: 1}, ChainState{}); err != nil {
+			r := next(t, q)
+			if err := q.Delivered(t.Context(), ChainState{}, Ack{Row: r.Row, Stream: "S", Sequence: 1}); err != nil {
 				t.Fatal(err)
 			}
 		}

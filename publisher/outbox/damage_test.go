@@ -132,7 +132,7 @@ func filled(t testing.TB, records int, closed bool) (dir string, want map[string
 		}
 		want[a.ID] = r
 		if n < records/3 {
-			if err := q.Delivered(context.Background(), r.Row, Ack{Stream: "S", Sequence: uint64(n + 1)}, ChainState{}); err != nil {
+			if err := q.Delivered(context.Background(), ChainState{}, Ack{Row: r.Row, Stream: "S", Sequence: uint64(n + 1)}); err != nil {
 				t.Fatal(err)
 			}
 			delivered[a.ID] = true

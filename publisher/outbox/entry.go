@@ -53,6 +53,10 @@ const entryColumns = `row, id, epoch, seq, accepted_at, type, source, subject, f
 const (
 	entryInsert = `INSERT INTO journal (` + entryColumns + `) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 	bodyInsert  = `INSERT INTO bodies (row, body) VALUES (?,?)`
+
+	deliveredUpdate = `UPDATE journal SET state = 'delivered', settled_at = ?, stream = ?, stream_seq = ?, duplicate = ?, local = ?, reason = NULL
+		WHERE row = ? AND state IN ('waiting', 'dead')`
+
 	entrySelect = `SELECT ` + entryColumns + `, body FROM journal LEFT JOIN bodies USING (row) `
 )
 
@@ -119,11 +123,11 @@ func (e *entry) record(body []byte) Record {
 }
 
 func (e *entry) listed() Listed {
-	l := Listed{Row: e.row, Stamp: e.stamp(), Type: e.typ, Subject: e.subject, Refers: e.refers, Kind: e.kind, Status: e.status,
+	l := Listed{Row: e.row, Stamp: e.stamp(), Type: e.typ, Subject: e.subject, Filter: e.filter, Refers: e.refers, Kind: e.kind, Status: e.status,
 		Codes: splitCodes(e.codes), State: e.state, Requeued: e.requeued, Reason: e.reason.String,
 		Ack: Ack{Stream: e.stream.String, Sequence: uint64(e.streamSeq.Int64), Duplicate: e.duplicate.Bool, Local: e.local.Bool}}
 	if e.settledAt.Valid && e.stream.Valid {
-		l.Ack.At = fromMillis(e.settledAt.Int64)
+		l.Ack.Row, l.Ack.At = e.row, fromMillis(e.settledAt.Int64)
 	}
 	return l
 }

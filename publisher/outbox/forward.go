@@ -7,56 +7,63 @@ import (
 	"fmt"
 )
 
-// Next gives the oldest record that waits for delivery, with its body, and
-// waits until there is one. Records of an earlier desk id come first by their
-// order. One whose seal is broken is made a dead letter and passed over: what
-// it said cannot be known, and nothing else may wait for it.
-func (q *Queue) Next(ctx context.Context) (Record, error) {
+// Next gives the oldest records that wait for delivery, n at most, with their
+// bodies, and waits until there is one. Records of an earlier desk id come first
+// by their order. One whose seal is broken is made a dead letter and passed
+// over: what it said cannot be known, and nothing else may wait for it.
+func (q *Queue) Next(ctx context.Context, n int) ([]Record, error) {
 	for {
 		q.wakeMu.Lock()
 		wake := q.wake
 		q.wakeMu.Unlock()
-		r, found, err := q.oldest(ctx)
-		if err != nil || found {
-			return r, err
+		list, err := q.oldest(ctx, n)
+		if err != nil || len(list) > 0 {
+			return list, err
 		}
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return Record{}, ctx.Err()
+			return nil, ctx.Err()
 		case <-q.closing:
-			return Record{}, ErrClosed
+			return nil, ErrClosed
 		}
 	}
 }
 
-func (q *Queue) oldest(ctx context.Context) (r Record, found bool, err error) {
+// oldest gives what waits and is whole, up to the first record that is not; that
+// one is put aside once nothing stands before it.
+func (q *Queue) oldest(ctx context.Context, n int) ([]Record, error) {
 	for {
-		var e *entry
-		var body []byte
+		var list []Record
+		var hurt *entry
 		err := q.read(ctx, func(db *sql.DB) error {
-			e = nil
-			return each(ctx, db, func(one *entry) (err error) {
-				e = one
-				body, err = one.open(q.keys)
-				return err
-			}, "WHERE state = 'waiting' ORDER BY row LIMIT 1")
+			list, hurt = nil, nil
+			return each(ctx, db, func(e *entry) error {
+				body, err := e.open(q.keys)
+				if err == nil && body == nil {
+					err = fmt.Errorf("%w: its body is missing", ErrDamaged)
+				}
+				if err != nil {
+					hurt = e
+					return err
+				}
+				list = append(list, e.record(body))
+				return nil
+			}, "WHERE state = 'waiting' ORDER BY row LIMIT ?", n)
 		})
 		switch {
-		case err == nil && e == nil:
-			return Record{}, false, nil
-		case err == nil && body != nil:
-			return e.record(body), true, nil
+		case err == nil || len(list) > 0:
+			return list, nil
 		case ctx.Err() != nil:
-			return Record{}, false, ctx.Err()
+			return nil, ctx.Err()
 		case q.ended():
-			return Record{}, false, ErrClosed
-		case e != nil && (err == nil || errors.Is(err, ErrDamaged)):
-			q.o.Log.Error().Str("id", e.id).Str("epoch", e.epoch).Uint64("seq", e.seq).Msg("a record in the queue is damaged and cannot be published")
-			err = q.DeadLetter(ctx, e.row, "damaged")
+			return nil, ErrClosed
+		case hurt != nil && errors.Is(err, ErrDamaged):
+			q.o.Log.Error().Str("id", hurt.id).Str("epoch", hurt.epoch).Uint64("seq", hurt.seq).Msg("a record in the queue is damaged and cannot be published")
+			err = q.DeadLetter(ctx, hurt.row, "damaged")
 		}
 		if err != nil {
-			return Record{}, false, err
+			return nil, err
 		}
 	}
 }
@@ -82,23 +89,27 @@ func (q *Queue) mend(ctx context.Context, cause error) error {
 	})
 }
 
-// Delivered marks a record as stored by a stream, and in the same transaction
-// stores where the chain of its filter now stands (a zero chain: none is kept).
-// A record that is marked already stays as it is.
-func (q *Queue) Delivered(ctx context.Context, row int64, ack Ack, chain ChainState) error {
+// Delivered marks records of one filter as stored by a stream, and stores where
+// the filter's chain stands behind the last of them (a zero chain: none is
+// kept): all of it in one transaction. A record that is marked already stays as
+// it is.
+func (q *Queue) Delivered(ctx context.Context, chain ChainState, acks ...Ack) error {
 	return q.do(ctx, "delivered", func(t *tx) error {
-		at := ack.At
-		if at.IsZero() {
-			at = t.now
-		}
-		n, err := t.exec(`UPDATE journal SET state = 'delivered', settled_at = ?, stream = ?, stream_seq = ?, duplicate = ?, local = ?, reason = NULL
-			WHERE row = ? AND state IN ('waiting', 'dead')`, t.now.UnixMilli(), ack.Stream, int64(ack.Sequence), ack.Duplicate, ack.Local, row)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			if _, err := t.entry("WHERE row = ?", row); err != nil {
+		at := t.now
+		for _, ack := range acks {
+			r, err := t.q.prepared.delivered.ExecContext(t.ctx, t.now.UnixMilli(), ack.Stream, int64(ack.Sequence), ack.Duplicate, ack.Local, ack.Row)
+			if err != nil {
 				return err
+			}
+			if n, err := r.RowsAffected(); err != nil {
+				return err
+			} else if n == 0 {
+				if _, err := t.entry("WHERE row = ?", ack.Row); err != nil {
+					return err
+				}
+			}
+			if !ack.At.IsZero() {
+				at = ack.At
 			}
 		}
 		if err := setMeta(t.ctx, t.q.conn, metaSent, fmt.Sprint(at.UnixMilli())); err != nil {

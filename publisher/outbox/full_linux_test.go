@@ -107,8 +107,8 @@ func fillDisk(dir string, minFree int64) {
 	}
 	check("end")
 	for range accepted {
-		r := must(q.Next(ctx))
-		must(0, q.Delivered(ctx, r.Row, Ack{Stream: "S", Sequence: 1}, ChainState{}))
+		r := must(q.Next(ctx, 1))[0]
+		must(0, q.Delivered(ctx, ChainState{}, Ack{Row: r.Row, Stream: "S", Sequence: 1}))
 	}
 	check("delivered")
 }

@@ -76,15 +76,18 @@ type Queue struct {
 	wake   chan struct{} // closed and replaced when something new waits
 
 	// The writer's own.
-	db                 *sql.DB
-	conn               *sql.Conn
-	insert, insertBody *sql.Stmt
-	head               *os.File
-	tip                tip
-	repeats            repeats
-	room               room
-	dirty              bool // committed since the last checkpoint
+	db       *sql.DB
+	conn     *sql.Conn
+	prepared prepared
+	head     *os.File
+	tip      tip
+	repeats  repeats
+	room     room
+	dirty    bool // committed since the last checkpoint
 }
+
+// prepared is the statements that run once per record.
+type prepared struct{ entry, body, delivered *sql.Stmt }
 
 // tip is where the journal ends.
 type tip struct {
@@ -249,11 +252,12 @@ func (q *Queue) load(ctx context.Context, checked bool) error {
 	if q.tip.epoch, q.tip.next, err = currentEpoch(ctx, q.conn); err != nil {
 		return err
 	}
-	if q.insert, err = q.conn.PrepareContext(ctx, entryInsert); err != nil {
-		return err
-	}
-	if q.insertBody, err = q.conn.PrepareContext(ctx, bodyInsert); err != nil {
-		return err
+	for stmt, text := range map[**sql.Stmt]string{
+		&q.prepared.entry: entryInsert, &q.prepared.body: bodyInsert, &q.prepared.delivered: deliveredUpdate,
+	} {
+		if *stmt, err = q.conn.PrepareContext(ctx, text); err != nil {
+			return err
+		}
 	}
 	if err := q.repeats.load(ctx, q.conn, q.keys, q.o.Clock.Now()); err != nil {
 		return err
@@ -312,7 +316,7 @@ func (q *Queue) Close() error {
 // detach closes the files, the lock excepted. No reader may be under way.
 func (q *Queue) detach() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{q.insert, q.insertBody} {
+	for _, s := range []*sql.Stmt{q.prepared.entry, q.prepared.body, q.prepared.delivered} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}
@@ -329,7 +333,7 @@ func (q *Queue) detach() error {
 	if q.head != nil {
 		errs = append(errs, q.head.Close())
 	}
-	q.insert, q.insertBody, q.conn, q.db, q.head = nil, nil, nil, nil, nil
+	q.prepared, q.conn, q.db, q.head = prepared{}, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -66,6 +66,15 @@ func accept(t testing.TB, q *Queue, d Draft) Accepted {
 	return a
 }
 
+func next(t testing.TB, q *Queue) Record {
+	t.Helper()
+	list, err := q.Next(context.Background(), 1)
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	return list[0]
+}
+
 func stats(t testing.TB, q interface {
 	Stats(context.Context) (Stats, error)
 }) Stats {
@@ -99,10 +108,7 @@ func TestAcceptNextDelivered(t *testing.T) {
 		want = append(want, accept(t, q, draft(n)))
 	}
 	for n, a := range want {
-		r, err := q.Next(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := next(t, q)
 		if r.Stamp != a.Stamp || r.Seq != uint64(n+1) || string(r.Body) != string(body(n, a.Stamp)) {
 			t.Fatalf("record %d: stamp %+v, want %+v", n, r.Stamp, a.Stamp)
 		}
@@ -110,7 +116,7 @@ func TestAcceptNextDelivered(t *testing.T) {
 			t.Fatalf("record %d: clear columns %q %q %q %q", n, r.Subject, r.Filter, r.Type, r.Codes)
 		}
 		chain := ChainState{Filter: r.Filter, StreamCreated: testStart, LastSequence: uint64(100 + n)}
-		if err := q.Delivered(ctx, r.Row, Ack{Stream: "REGISTRATIONS", Sequence: uint64(100 + n)}, chain); err != nil {
+		if err := q.Delivered(ctx, chain, Ack{Row: r.Row, Stream: "REGISTRATIONS", Sequence: uint64(100 + n)}); err != nil {
 			t.Fatal(err)
 		}
 		got, ok, err := q.Chain(ctx, r.Filter)
@@ -129,22 +135,22 @@ func TestAcceptNextDelivered(t *testing.T) {
 
 func TestNextWaits(t *testing.T) {
 	q := openTest(t, Options{})
-	got := make(chan Record, 1)
+	got := make(chan []Record, 1)
 	go func() {
-		r, _ := q.Next(context.Background())
-		got <- r
+		list, _ := q.Next(context.Background(), 1)
+		got <- list
 	}()
 	a := accept(t, q, draft(1))
-	if r := <-got; r.ID != a.ID {
-		t.Fatalf("got %s, want %s", r.ID, a.ID)
+	if list := <-got; len(list) != 1 || list[0].ID != a.ID {
+		t.Fatalf("got %v, want %s", list, a.ID)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := q.Delivered(ctx, 1, Ack{Stream: "S", Sequence: 1}, ChainState{}); err != nil {
+	if err := q.Delivered(ctx, ChainState{}, Ack{Row: 1, Stream: "S", Sequence: 1}); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := q.Next(ctx)
+		_, err := q.Next(ctx, 1)
 		ended <- err
 	}()
 	cancel()
@@ -152,7 +158,7 @@ func TestNextWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() {
-		_, err := q.Next(context.Background())
+		_, err := q.Next(context.Background(), 1)
 		ended <- err
 	}()
 	q.Close()

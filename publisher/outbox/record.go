@@ -180,6 +180,7 @@ type ChainState struct {
 
 // Ack is a stream's answer for one record.
 type Ack struct {
+	Row       int64 // of the record
 	Stream    string
 	Sequence  uint64
 	Duplicate bool

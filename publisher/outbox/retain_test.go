@@ -20,12 +20,9 @@ func deliverAll(t testing.TB, q *Queue) (records []Record) {
 	ctx := context.Background()
 	for n := stats(t, q).Waiting; n > 0; n = stats(t, q).Waiting {
 		for range n {
-			r, err := q.Next(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
+			r := next(t, q)
 			records = append(records, r)
-			if err := q.Delivered(ctx, r.Row, Ack{Stream: "S", Sequence: uint64(r.Row)}, ChainState{Filter: r.Filter, LastSequence: uint64(r.Row)}); err != nil {
+			if err := q.Delivered(ctx, ChainState{Filter: r.Filter, LastSequence: uint64(r.Row)}, Ack{Row: r.Row, Stream: "S", Sequence: uint64(r.Row)}); err != nil {
 				t.Fatal(err)
 			}
 		}

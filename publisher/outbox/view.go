@@ -109,6 +109,7 @@ type Listed struct {
 	Stamp
 	Type     string
 	Subject  string
+	Filter   string
 	Refers   string
 	Kind     string
 	Status   string

@@ -131,47 +131,62 @@ func (q *Queue) tell() {
 }
 
 // Next implements bus.Queue.
-func (q *Queue) Next(ctx context.Context) (outbox.Record, error) {
+func (q *Queue) Next(ctx context.Context, n int) ([]outbox.Record, error) {
 	for {
 		q.mu.Lock()
 		if q.fail != nil {
 			defer q.mu.Unlock()
-			return outbox.Record{}, q.fail
+			return nil, q.fail
 		}
-		for ; q.first < len(q.records); q.first++ {
-			r := q.records[q.first]
-			_, acked := q.acks[r.Row]
-			_, dead := q.dead[r.Row]
-			if !acked && !dead {
-				q.mu.Unlock()
-				return r, nil
+		for q.first < len(q.records) && !q.waits(q.records[q.first]) {
+			q.first++
+		}
+		var run []outbox.Record
+		for _, r := range q.records[q.first:] {
+			if len(run) == n {
+				break
+			}
+			if q.waits(r) {
+				run = append(run, r)
 			}
 		}
 		changed := q.changed
 		q.mu.Unlock()
+		if len(run) > 0 {
+			return run, nil
+		}
 		select {
 		case <-ctx.Done():
-			return outbox.Record{}, ctx.Err()
+			return nil, ctx.Err()
 		case <-changed:
 		}
 	}
 }
 
 // Delivered implements bus.Queue.
-func (q *Queue) Delivered(_ context.Context, row int64, ack outbox.Ack, chain outbox.ChainState) error {
+func (q *Queue) Delivered(_ context.Context, chain outbox.ChainState, acks ...outbox.Ack) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.fail != nil {
 		return q.fail
 	}
-	if _, marked := q.acks[row]; marked {
-		q.chains[chain.Filter] = chain
-		return nil
-	}
 	if before, ok := q.chains[chain.Filter]; ok && before.StreamCreated.Equal(chain.StreamCreated) && chain.LastSequence < before.LastSequence {
 		q.err = fmt.Errorf("the chain went back from %d to %d", before.LastSequence, chain.LastSequence)
 	}
-	q.acks[row], q.chains[chain.Filter] = ack, chain
+	for i, ack := range acks {
+		switch r := q.records[ack.Row-1]; {
+		case i > 0 && acks[i-1].Row >= ack.Row:
+			q.err = fmt.Errorf("row %d is marked behind row %d", ack.Row, acks[i-1].Row)
+		case i < len(acks)-1 && r.Requeued > 0:
+			q.err = fmt.Errorf("row %d was put back by hand and not marked at once", ack.Row)
+		case r.Filter != chain.Filter:
+			q.err = fmt.Errorf("row %d is of filter %s, the chain of %s", ack.Row, r.Filter, chain.Filter)
+		}
+		if _, marked := q.acks[ack.Row]; !marked {
+			q.acks[ack.Row] = ack
+		}
+	}
+	q.chains[chain.Filter] = chain
 	q.tell()
 	return nil
 }
@@ -216,12 +231,10 @@ func (q *Queue) List(_ context.Context, f outbox.ListFilter) ([]outbox.Listed, e
 	}
 	var list []outbox.Listed
 	for _, r := range q.records[min(int(f.After), len(q.records)):] {
-		_, acked := q.acks[r.Row]
-		_, dead := q.dead[r.Row]
-		if acked || dead {
+		if !q.waits(r) {
 			continue
 		}
-		list = append(list, outbox.Listed{Row: r.Row, Stamp: r.Stamp, Subject: r.Subject, State: outbox.Waiting, Requeued: r.Requeued})
+		list = append(list, outbox.Listed{Row: r.Row, Stamp: r.Stamp, Subject: r.Subject, Filter: r.Filter, State: outbox.Waiting, Requeued: r.Requeued})
 		if len(list) == f.Limit {
 			break
 		}
@@ -265,6 +278,12 @@ func (q *Queue) Stats(context.Context) (outbox.Stats, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return outbox.Stats{Epoch: q.Epoch, LastSeq: q.next, Waiting: q.left(), Foreign: q.foreign}, q.fail
+}
+
+func (q *Queue) waits(r outbox.Record) bool {
+	_, acked := q.acks[r.Row]
+	_, dead := q.dead[r.Row]
+	return !acked && !dead
 }
 
 func (q *Queue) left() int { return len(q.records) - len(q.acks) - len(q.dead) }
