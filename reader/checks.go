@@ -11,6 +11,16 @@ func Entries() []diagnosis.Entry {
 	return append(list, None)
 }
 
+// Explain gives the entry of a phase.
+func Explain(p Phase) (diagnosis.Entry, bool) {
+	for _, e := range Entries() {
+		if e.Code == string(p) {
+			return e, true
+		}
+	}
+	return diagnosis.Entry{}, false
+}
+
 type phaseText struct {
 	phase         Phase
 	level         diagnosis.Level

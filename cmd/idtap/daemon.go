@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -51,9 +52,10 @@ type daemon struct {
 	control *control
 	started time.Time
 
-	running sync.WaitGroup
-	cancel  context.CancelFunc
-	failed  chan error
+	running  sync.WaitGroup
+	cancel   context.CancelFunc
+	failed   chan error
+	stopping atomic.Bool
 }
 
 // start brings the parts up. What fails here is a mistake that waiting does not
@@ -185,6 +187,7 @@ func (d *daemon) wait(ctx context.Context) error {
 
 // stop ends the parts in reverse: no new taps, then no deliveries, then the queue.
 func (d *daemon) stop() {
+	d.stopping.Store(true)
 	d.cancel()
 	d.running.Wait()
 	if d.bus != nil {

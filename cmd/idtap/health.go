@@ -44,6 +44,9 @@ func (h *health) Reader(s reader.State) {
 	l := d.log.Info()
 	if s.Err != nil {
 		l = d.log.Warn().Err(s.Err)
+		if e, ok := reader.Explain(s.Phase); ok {
+			l = l.Str("remedy", e.Do.In(d.app.lang))
+		}
 	}
 	l.Str("reader", s.Reader).Str("state", status.State).Str("sam", s.Identity.SAM).Int("baud", s.Identity.Baud).Msg("reader")
 	env, err := event.StatusEnvelope(facts, s.Reader, s.Since)
@@ -130,7 +133,14 @@ func (h *health) bus(s bus.Health) {
 		state.Problem = ""
 	}
 	h.daemon.board.Bus(state)
-	h.daemon.log.Info().Str("mode", string(mode)).Str("code", string(s.Code)).Str("detail", s.Detail).Msg("bus")
+	l := h.daemon.log.Info()
+	switch e, ok := bus.Explain(s.Code); {
+	case s.Code == bus.Unreachable && (s.Connected || s.Connects == 0 && s.Detail == bus.NotConnected || h.daemon.stopping.Load()):
+		l = h.daemon.log.Debug() // on the way, not yet, or not any more: nothing is wrong
+	case ok:
+		l = h.daemon.log.Warn().Str("remedy", e.Remedy.In(h.daemon.app.lang))
+	}
+	l.Str("mode", string(mode)).Str("code", string(s.Code)).Str("detail", s.Detail).Msg("bus")
 }
 
 // queue shows the queue as it is now.

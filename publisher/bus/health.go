@@ -69,6 +69,9 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"` // facts without personal data, e.g. "num_replicas 1, want 3"
 }
 
+// NotConnected is Health.Detail while no attempt to connect has failed yet.
+const NotConnected = "not connected"
+
 // Health is the bus at one moment. Nothing in it is personal or secret.
 type Health struct {
 	Connected bool      `json:"connected"`

@@ -16,7 +16,7 @@ import (
 
 // Why a request was given up before its time.
 var (
-	errDisconnected = errors.New("not connected")
+	errDisconnected = errors.New(NotConnected)
 	errDenied       = errors.New("no permission")
 	errDeaf         = errors.New("no permission for this desk's own inbox: do the credentials belong to another desk id?")
 )
