@@ -26,7 +26,7 @@ tools-test: tools-build
 	@.ci/install test
 
 test: tools-test
-	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test $(RACE) -tags '$(TAGS)' -timeout 14m ./...
+	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test $(RACE) -tags '$(TAGS)' -timeout 14m -parallel 6 ./...
 
 check: tools-build
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'not gofmted'; exit 1; }
@@ -49,7 +49,7 @@ fuzz: tools-build
 # Long campaigns: noise, kills, power cuts, PC/SC restarts; they print tables.
 faults: tools-test
 	IDTAP_CAMPAIGN=long IDTAP_FAULTS=10 IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -timeout 4h -count=1 -v \
-		-run 'TestNoise|TestNoisy|TestEveryCardOnce|TestMonkey|Kill|PowerCut|BitFlips|Truncated|FullDisk|Outage|Restart|Insertions' \
+		-run 'TestNoise|TestNoisy|TestEveryCardOnce|TestMonkey|Kill|PowerCut|BitFlips|Truncated|FullDisk|Outage|Restart|TestPCSCCards' \
 		./reader ./driver/pcsc/... ./publisher/... ./cmd/idtap
 
 DESKS ?= 300
@@ -61,6 +61,7 @@ divisions: # needs npm
 
 codes:
 	$(GO) test ./reader/identity -run CodesPage -update
+	$(GO) test ./cmd/idtap -run CodesPage -update
 
 bench: tools-test
 	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -timeout 30m -run '^$$' -bench . -benchmem ./... | tee build/bench.txt

@@ -182,7 +182,7 @@ func TestCardsEndToEnd(t *testing.T) {
 		{"finds resting cards again", 200, false, "115200", func(e *emulator) { e.findsAgain = true }},
 		{"pieces of 7 bytes", 200, false, "115200", func(e *emulator) { e.piece = 7 }},
 		{"junk before frames", 200, false, "115200", func(e *emulator) { e.junk = true }},
-		{"stalls on every 13th command", 60, false, "115200", func(e *emulator) { e.stallEvery = 13 }},
+		{"stalls on every 13th command", 200, false, "115200", func(e *emulator) { e.stallEvery = 13 }},
 		{"fails the first read of a card", 200, false, "115200", func(e *emulator) { e.failsFirst = true }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -207,20 +207,21 @@ func TestCardsEndToEnd(t *testing.T) {
 func TestNoisyLine(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
+		cards  int
 		verify string
 		set    func(*emulator)
 	}{
-		{"2 % flips and junk", "auto", func(e *emulator) { e.flip = 0.02 }},
-		{"and 5 % that still fit the XOR", "auto", func(e *emulator) { e.flip, e.columnFlip = 0.02, 0.05 }},
-		{"and no second read without lifting", "auto", func(e *emulator) {
+		{"2 % flips and junk", 100, "auto", func(e *emulator) { e.flip = 0.02 }},
+		{"and 5 % that still fit the XOR", 100, "auto", func(e *emulator) { e.flip, e.columnFlip = 0.02, 0.05 }},
+		{"and no second read without lifting", 50, "auto", func(e *emulator) {
 			e.flip, e.columnFlip, e.needsLifting = 0.02, 0.05, true
 			e.patience = 800 * time.Millisecond
 		}},
-		{"verify always", "always", func(e *emulator) { e.flip, e.columnFlip = 0.02, 0.05 }},
+		{"verify always", 100, "always", func(e *emulator) { e.flip, e.columnFlip = 0.02, 0.05 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cards := mock.Generate(7, 100)
+			cards := mock.Generate(7, tt.cards)
 			counted := make(chan struct{}, 2*len(cards))
 			e := &emulator{cards: emulate(cards), counted: counted, patience: 4 * time.Second, tries: 8}
 			tt.set(e)
