@@ -275,7 +275,7 @@ func TestTrap14TimeoutsScale(t *testing.T) {
 		card := specimen(6)
 		frame := Answer(0, 0, OK, cardData(card, 1024))
 		steps := read(card, noAddress)
-		answer := split(frame, 16, wireTime(16, rate))
+		answer := split(frame, 11, wireTime(11, rate)) // 2321 bytes are 211 such pieces
 		answer[0].after += waitRead - time.Millisecond
 		steps[2].answer = answer
 		s := newScript(t, steps...)
