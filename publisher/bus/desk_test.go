@@ -62,6 +62,8 @@ func startDesk(t *testing.T, q *faulttest.Queue, o Options) *desk {
 func (d *desk) until(what string, is func(Health) bool) Health {
 	d.t.Helper()
 	limit := time.After(20 * time.Second)
+	counters := time.NewTicker(5 * time.Millisecond) // nobody is told of those
+	defer counters.Stop()
 	for {
 		d.mu.Lock()
 		changed := d.changed
@@ -72,6 +74,7 @@ func (d *desk) until(what string, is func(Health) bool) Health {
 		}
 		select {
 		case <-changed:
+		case <-counters.C:
 		case <-limit:
 			d.t.Fatalf("not %s within 20 s: %+v", what, h)
 		}
