@@ -40,31 +40,7 @@ func ptyModule(t *testing.T, o mock.Options) string {
 // to everything; "" says nothing.
 func ptyOther(t *testing.T, says string) string {
 	t.Helper()
-	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	master := os.NewFile(uintptr(fd), "ptmx")
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := fmt.Sprintf("/dev/pts/%d", n)
-	slave, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0) // held open: a host may come and go
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Iflag, raw.Oflag, raw.Lflag = 0, 0, 0
-	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, raw); err != nil {
-		t.Fatal(err)
-	}
+	master, slave, path := rawPTY(t)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

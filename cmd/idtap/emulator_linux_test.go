@@ -265,14 +265,15 @@ func (e *emulator) spoil(a []byte, read bool) []byte {
 	return a
 }
 
-// onPTY serves the emulator on a pseudo terminal and gives the host's path.
-func (e *emulator) onPTY(t *testing.T) string {
+// rawPTY is a pseudo terminal as other people's emulators make it (cfmakeraw: no
+// echo, no line editing). The far end is held open: a host may come and go.
+func rawPTY(t *testing.T) (master, slave *os.File, path string) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	master := os.NewFile(uintptr(fd), "ptmx")
+	master = os.NewFile(uintptr(fd), "ptmx")
 	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -280,12 +281,10 @@ func (e *emulator) onPTY(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := fmt.Sprintf("/dev/pts/%d", n)
-	slave, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0) // held open: a host may come and go
-	if err != nil {
+	path = fmt.Sprintf("/dev/pts/%d", n)
+	if slave, err = os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 		t.Fatal(err)
 	}
-	// As other people's emulators do (cfmakeraw): no echo, no line editing.
 	raw, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
@@ -294,6 +293,13 @@ func (e *emulator) onPTY(t *testing.T) string {
 	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, raw); err != nil {
 		t.Fatal(err)
 	}
+	return master, slave, path
+}
+
+// onPTY serves the emulator on a pseudo terminal and gives the host's path.
+func (e *emulator) onPTY(t *testing.T) string {
+	t.Helper()
+	master, slave, path := rawPTY(t)
 	rate := func() uint32 {
 		s, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS2)
 		if err != nil {
