@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,7 +48,11 @@ func (p *sheetPrinter) print(r diagnosis.Report) {
 		via = p.say("由运行中的守护进程回答", "the running daemon answered")
 	}
 	fmt.Fprintf(p.w, "idtap %s  %s  %s  %s\n", r.Version, r.At.Format("2006-01-02 15:04:05"), via, time.Duration(r.Took).Round(time.Millisecond))
-	for _, g := range diagnosis.Groups {
+	seen := map[diagnosis.Group]bool{}
+	for _, result := range r.Results {
+		seen[result.Group] = true
+	}
+	for _, g := range diagnosis.InOrder(slices.Collect(maps.Keys(seen))) {
 		for _, result := range r.Results {
 			if result.Group == g {
 				p.result(result)
@@ -58,7 +63,11 @@ func (p *sheetPrinter) print(r diagnosis.Report) {
 }
 
 func (p *sheetPrinter) result(r diagnosis.Result) {
-	head := p.pad(groupNames[r.Group].In(p.lang), 9) + p.pad(r.Check, 18) + p.level(r.Level)
+	group := groupNames[r.Group].In(p.lang)
+	if group == "" { // a driver's own
+		group = string(r.Group)
+	}
+	head := p.pad(group, 9) + p.pad(r.Check, 18) + p.level(r.Level)
 	if r.Reason != nil && r.Level != diagnosis.OK {
 		head += p.say("：", ": ") + r.Reason.In(p.lang)
 	}

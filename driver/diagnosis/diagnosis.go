@@ -14,6 +14,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +52,20 @@ const (
 
 // Groups lists them in that order.
 var Groups = []Group{System, PCSC, Serial, SAM, Cards, Queue, Bus, Page}
+
+// InOrder sorts groups as they are printed. A group of a driver's own that is
+// not listed here comes before the modules, in order of its name.
+func InOrder(list []Group) []Group {
+	rank := func(g Group) int {
+		if i := slices.Index(Groups, g); i >= 0 {
+			return 2 * i
+		}
+		return 2*slices.Index(Groups, SAM) - 1
+	}
+	return slices.SortedFunc(slices.Values(list), func(a, b Group) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+	})
+}
 
 // Level says how bad something is. The order is that of [Level.worse].
 type Level string

@@ -2,6 +2,8 @@ package diagnosis
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -86,8 +88,8 @@ func (c Check) result(ctx context.Context, clock clockwork.Clock) []Result {
 	if own := s; !own.empty() || len(s.parts) == 0 {
 		list = append(list, own.result(ctx, c, c.Group, took))
 	}
-	for _, g := range Groups {
-		if part := s.parts[g]; part != nil && !part.empty() {
+	for _, g := range InOrder(slices.Collect(maps.Keys(s.parts))) {
+		if part := s.parts[g]; !part.empty() {
 			list = append(list, part.result(ctx, c, g, took))
 		}
 	}
