@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 	if c.Desk.ID != "front-desk-07" || c.Outbox.Dir != "/home/desk/.local/state/idtap" {
 		t.Errorf("id %q, dir %q", c.Desk.ID, c.Outbox.Dir)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].EN, "desk.division") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].En, "desk.division") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }
@@ -235,7 +235,7 @@ func TestEnvironment(t *testing.T) {
 		len(c.DeskPage.Origins) != 2 || len(c.Readers) != 1 || c.Readers[0].Driver != "tcp" {
 		t.Errorf("%+v", c)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].EN, "IDTAP_DESK_IDD") || !strings.Contains(c.Warnings[0].EN, "IDTAP_DESK_ID") {
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].En, "IDTAP_DESK_IDD") || !strings.Contains(c.Warnings[0].En, "IDTAP_DESK_ID") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 	env["IDTAP_LOG_KEEP"] = "few"

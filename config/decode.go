@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"idtap/internal/text"
+
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -31,12 +33,12 @@ func (d *decoder) problem(line int, key, format string, args ...any) {
 
 // wrong is the problem of a value that set refuses.
 func (d *decoder) wrong(line int, key string, err error) {
-	text := Text{EN: err.Error(), ZH: err.Error()}
+	said := text.Plain(err.Error())
 	var v *valueError
 	if errors.As(err, &v) {
-		text = v.Text
+		said = v.Text
 	}
-	d.problems = append(d.problems, Problem{File: d.file, Line: line, Key: key, Text: text})
+	d.problems = append(d.problems, Problem{File: d.file, Line: line, Key: key, Text: said})
 }
 
 // line is where a key stands, or where the nearest key above it does.

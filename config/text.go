@@ -1,22 +1,18 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
 
-// Text is something said of a configuration in both languages.
-type Text struct{ ZH, EN string }
+	"idtap/internal/text"
+)
 
-// In is the text in a language: zh, anything else is English.
-func (t Text) In(lang string) string {
-	if lang == "zh" {
-		return t.ZH
-	}
-	return t.EN
-}
+// Text is a sentence in both languages, see package text.
+type Text = text.Text
 
 // valueError is why a value cannot be read from its text.
 type valueError struct{ Text }
 
-func (e *valueError) Error() string { return e.EN }
+func (e *valueError) Error() string { return e.En }
 
 func wrong(format string, args ...any) error { return &valueError{say(format, args...)} }
 
@@ -26,7 +22,7 @@ func say(format string, args ...any) Text {
 	if !ok {
 		zh = format
 	}
-	return Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(format, args...)}
+	return Text{Zh: fmt.Sprintf(zh, args...), En: fmt.Sprintf(format, args...)}
 }
 
 // chinese has every format of this package, with the same verbs.

@@ -21,9 +21,9 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
 	}
 	if err := busServer(c.NATS).Check(); err != nil {
-		text := config.Text{EN: err.Error(), ZH: err.Error()}
+		text := config.Text{En: err.Error(), Zh: err.Error()}
 		if plain := new(bus.PlaintextError); errors.As(err, &plain) {
-			text.ZH = fmt.Sprintf("服务器 %s 不在本机，连接又没有 TLS：请改用 tls://，或设置 nats.allow_plaintext", plain.Host)
+			text.Zh = fmt.Sprintf("服务器 %s 不在本机，连接又没有 TLS：请改用 tls://，或设置 nats.allow_plaintext", plain.Host)
 		}
 		return c, usage(errors.New(config.Problem{File: c.File, Key: "nats.url", Text: text}.In(a.lang)))
 	}

@@ -115,7 +115,7 @@ func (g *diagnosed) configCheck() diagnosis.Check {
 		s.Fact(diagnosis.Say("服务台", "desk"), "%s", g.cfg.Desk.ID)
 		for _, w := range g.cfg.Warnings {
 			e := configWarning
-			e.What = diagnosis.Say(w.ZH, w.EN)
+			e.What = diagnosis.Say(w.Zh, w.En)
 			s.Find(e, "")
 		}
 	}}

@@ -80,7 +80,7 @@ func (a *app) serve(ctx context.Context, cfg config.Config, demo bool) error {
 	}
 	defer closeLog()
 	for _, w := range cfg.Warnings {
-		log.Warn().Msg(w.EN)
+		log.Warn().Msg(w.En)
 	}
 	d := &daemon{app: a, cfg: cfg, demo: demo, log: log}
 	defer d.removeRuntime()

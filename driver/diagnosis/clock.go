@@ -12,10 +12,9 @@ import (
 
 // ClockWrong also explains certificates that seem not to be valid.
 var ClockWrong = Entry{Code: "clock_wrong", Level: Critical, Who: Technician,
-	What: Text{"电脑时钟不对", "The computer's clock is wrong"},
-	Why: Text{"主板电池没电或未对时：有效期、年龄和事件时间都会算错，证书也会被判为无效",
-		"A dead battery or no time source: validity, ages and event times come out wrong, and certificates look invalid"},
-	Do: Text{"对准时间并开启网络对时（timedatectl set-ntp true）", "Set the time and turn on network time (timedatectl set-ntp true)"}}
+	What: Say("电脑时钟不对", "The computer's clock is wrong"),
+	Why:  Say("主板电池没电或未对时：有效期、年龄和事件时间都会算错，证书也会被判为无效", "A dead battery or no time source: validity, ages and event times come out wrong, and certificates look invalid"),
+	Do:   Say("对准时间并开启网络对时（timedatectl set-ntp true）", "Set the time and turn on network time (timedatectl set-ntp true)")}
 
 // MaxSkew is how far a clock may be from the bus's before it is called wrong.
 const MaxSkew = 2 * time.Minute
@@ -25,7 +24,7 @@ const MaxSkew = 2 * time.Minute
 func ClockCheck(clock clockwork.Clock, floor time.Time, zone *time.Location) Check {
 	return Check{Name: "clock", Group: System, Run: func(_ context.Context, s *Sheet) {
 		now := clock.Now()
-		s.Fact(Text{"时间", "time"}, "%s", now.In(zone).Format("2006-01-02 15:04:05 -07:00"))
+		s.Fact(Say("时间", "time"), "%s", now.In(zone).Format("2006-01-02 15:04:05 -07:00"))
 		if now.Before(floor) {
 			s.Find(ClockWrong, "", "earlier than this program, which was made on "+floor.Format(time.DateOnly))
 		}

@@ -19,21 +19,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"idtap/internal/text"
 )
 
-// Text is a sentence in both languages of the product.
-type Text struct {
-	Zh string `json:"zh"`
-	En string `json:"en"`
-}
-
-// In picks a language: zh, else English.
-func (t Text) In(lang string) string {
-	if lang == "zh" {
-		return t.Zh
-	}
-	return t.En
-}
+// Text is a sentence in both languages, see package text.
+type Text = text.Text
 
 // Group is where a check stands in the output.
 type Group string
@@ -103,28 +94,14 @@ func (l Level) ExitCode() int {
 }
 
 // Who can mend something.
-type Who string
+type Who = text.Who
 
+// The people, see package text.
 const (
-	Clerk         Who = "clerk"         // at the desk, without tools or rights
-	Technician    Who = "technician"    // of the desk, may install and configure
-	Administrator Who = "administrator" // of the servers or the network
+	Clerk         = text.Clerk
+	Technician    = text.Technician
+	Administrator = text.Administrator
 )
-
-// In names them.
-func (w Who) In(lang string) string {
-	if lang != "zh" {
-		return string(w)
-	}
-	switch w {
-	case Clerk:
-		return "窗口人员"
-	case Technician:
-		return "技术人员"
-	default:
-		return "系统管理员"
-	}
-}
 
 // Entry of the catalogue: one thing that can be wrong.
 type Entry struct {
@@ -265,7 +242,7 @@ func NewFinding(e Entry, subject string, details ...string) Finding {
 }
 
 // Say makes a Text.
-func Say(zh, en string) Text { return Text{zh, en} }
+func Say(zh, en string) Text { return Text{Zh: zh, En: en} }
 
 // Found reports whether a code was noted.
 func (s *Sheet) Found(code string) bool {

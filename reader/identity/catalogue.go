@@ -1,20 +1,13 @@
 package identity
 
-import "sync"
+import (
+	"sync"
 
-// Text is a sentence in both languages of the product.
-type Text struct {
-	Zh string `json:"zh"`
-	En string `json:"en"`
-}
+	"idtap/internal/text"
+)
 
-// In picks a language: zh, else English.
-func (t Text) In(lang string) string {
-	if lang == "zh" {
-		return t.Zh
-	}
-	return t.En
-}
+// Text is a sentence in both languages, see package text.
+type Text = text.Text
 
 // ClerkAction is what the clerk can do about a finding at the desk.
 type ClerkAction string
@@ -37,27 +30,48 @@ type Entry struct {
 	Damage     bool // damage on the line could cause it: worth a second read
 }
 
+// rule is what the program does with a finding; its texts are in texts.json.
+type rule struct {
+	code     string
+	severity Severity
+	field    string
+	action   ClerkAction
+	damage   bool
+}
+
+func (r rule) entry() Entry {
+	e := texts.Entry(r.code)
+	return Entry{Code: r.code, Severity: r.severity, Field: r.field, Title: e.Title, Cause: e.Why,
+		Action: r.action, Clerk: e.Do, Technician: e.Then, Damage: r.damage}
+}
+
 // Catalogue lists every finding that idtap can make, errors first.
-func Catalogue() []Entry { return append([]Entry(nil), catalogue...) }
+func Catalogue() []Entry {
+	list := make([]Entry, len(catalogue))
+	for i, r := range catalogue {
+		list[i] = r.entry()
+	}
+	return list
+}
 
 var catalogueIndex = sync.OnceValue(func() map[string]int {
 	index := make(map[string]int, len(catalogue))
-	for i, e := range catalogue {
-		index[e.Code] = i
+	for i, r := range catalogue {
+		index[r.code] = i
 	}
 	return index
 })
 
-// LookupFinding gives the catalogue's entry of a code.
+// LookupFinding returns the catalogue's entry of a code.
 func LookupFinding(code string) (Entry, bool) {
 	i, ok := catalogueIndex()[code]
 	if !ok {
 		return Entry{}, false
 	}
-	return catalogue[i], true
+	return catalogue[i].entry(), true
 }
 
 // finding makes one with the catalogue's severity.
 func finding(code, field, detail string) Finding {
-	return Finding{Code: code, Severity: catalogue[catalogueIndex()[code]].Severity, Field: field, Detail: detail}
+	return Finding{Code: code, Severity: catalogue[catalogueIndex()[code]].severity, Field: field, Detail: detail}
 }
