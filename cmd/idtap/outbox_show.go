@@ -23,13 +23,8 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// moment is a time as JSON: absent where it is zero.
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339)
-}
+// second cuts the fraction off a time, as the JSON of these commands has none.
+func second(t *time.Time) { *t = t.Truncate(time.Second) }
 
 func (a *app) outboxStats(file *string) *cobra.Command {
 	var asJSON bool
@@ -43,9 +38,11 @@ func (a *app) outboxStats(file *string) *cobra.Command {
 				}
 				s.MaxBytes = o.MaxBytes
 				if asJSON {
-					return printJSON(a.out, statsJSON(s, o.Dir))
+					second(&s.Oldest)
+					second(&s.LastDelivered)
+					return printJSON(a.out, s)
 				}
-				return a.printStats(s, o.Dir)
+				return a.printStats(s)
 			})
 		},
 	}
@@ -53,45 +50,13 @@ func (a *app) outboxStats(file *string) *cobra.Command {
 	return cmd
 }
 
-func statsJSON(s outbox.Stats, dir string) any {
-	type foreign struct {
-		Epoch   string `json:"epoch"`
-		LastSeq uint64 `json:"last_seq"`
-	}
-	out := struct {
-		Dir           string   `json:"dir"`
-		Epoch         string   `json:"epoch"`
-		LastSeq       uint64   `json:"last_seq"`
-		Waiting       int      `json:"waiting"`
-		Oldest        string   `json:"oldest,omitempty"`
-		Delivered     int      `json:"delivered"`
-		Local         int      `json:"local"`
-		Erased        int      `json:"erased"`
-		Dead          int      `json:"dead"`
-		Discarded     int      `json:"discarded"`
-		Quarantined   int      `json:"quarantined"`
-		Gaps          int      `json:"gaps"`
-		Bytes         int64    `json:"bytes"`
-		MaxBytes      int64    `json:"max_bytes"`
-		FreeBytes     int64    `json:"free_bytes"`
-		LastDelivered string   `json:"last_delivered,omitempty"`
-		Fault         string   `json:"fault,omitempty"`
-		Foreign       *foreign `json:"foreign,omitempty"`
-	}{dir, s.Epoch, s.LastSeq, s.Waiting, moment(s.Oldest), s.Delivered, s.Local, s.Erased, s.Dead, s.Discarded, s.Quarantined, s.Gaps,
-		s.Bytes, s.MaxBytes, s.FreeBytes, moment(s.LastDelivered), s.Fault, nil}
-	if s.Foreign != nil {
-		out.Foreign = &foreign{s.Foreign.Epoch, s.Foreign.LastSeq}
-	}
-	return out
-}
-
-func (a *app) printStats(s outbox.Stats, dir string) error {
+func (a *app) printStats(s outbox.Stats) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	row := func(zh, en, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", a.say(zh, en), fmt.Sprintf(format, args...))
 	}
 	local := func(t time.Time) string { return t.Local().Format(listTime) }
-	row("目录", "directory", "%s", dir)
+	row("目录", "directory", "%s", s.Dir)
 	row("纪元", "epoch", "%s", s.Epoch)
 	row("最后序号", "last number", "%d", s.LastSeq)
 	if s.Waiting > 0 {
@@ -150,7 +115,8 @@ func (a *app) outboxList(file *string) *cobra.Command {
 				if asJSON {
 					e := json.NewEncoder(a.out)
 					for _, l := range list {
-						if err := e.Encode(listedJSON(l)); err != nil {
+						second(&l.AcceptedAt)
+						if err := e.Encode(l); err != nil {
 							return err
 						}
 					}
@@ -182,29 +148,6 @@ func shortType(t string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(t, "idtap.registration."), ".v1")
 }
 
-func listedJSON(l outbox.Listed) any {
-	return struct {
-		Row        int64    `json:"row"`
-		ID         string   `json:"id"`
-		Epoch      string   `json:"epoch"`
-		Seq        uint64   `json:"seq"`
-		AcceptedAt string   `json:"accepted_at"`
-		Type       string   `json:"type"`
-		Subject    string   `json:"subject"`
-		Refers     string   `json:"refers,omitempty"`
-		Kind       string   `json:"kind,omitempty"`
-		Status     string   `json:"status,omitempty"`
-		Codes      []string `json:"codes,omitempty"`
-		State      string   `json:"state"`
-		Reason     string   `json:"reason,omitempty"`
-		Requeued   int      `json:"requeued,omitempty"`
-		Stream     string   `json:"stream,omitempty"`
-		StreamSeq  uint64   `json:"stream_seq,omitempty"`
-		Local      bool     `json:"local,omitempty"`
-	}{l.Row, l.ID, l.Epoch, l.Seq, moment(l.AcceptedAt), l.Type, l.Subject, l.Refers, l.Kind, l.Status, l.Codes, string(l.State), l.Reason,
-		l.Requeued, l.Ack.Stream, l.Ack.Sequence, l.Ack.Local}
-}
-
 func (a *app) outboxVerify(file *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -216,11 +159,14 @@ func (a *app) outboxVerify(file *string) *cobra.Command {
 					return err
 				}
 				if asJSON {
-					err = printJSON(a.out, verifyJSON(r))
+					for i := range r.Gaps {
+						second(&r.Gaps[i].FoundAt)
+					}
+					err = printJSON(a.out, r)
 				} else {
 					err = a.printVerify(r)
 				}
-				if err == nil && !r.OK() {
+				if err == nil && !r.OK {
 					return &exitError{Code: exitFailed}
 				}
 				return err
@@ -229,38 +175,6 @@ func (a *app) outboxVerify(file *string) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
-}
-
-func verifyJSON(r outbox.VerifyReport) any {
-	type problem struct {
-		Row  int64  `json:"row,omitempty"`
-		ID   string `json:"id,omitempty"`
-		What string `json:"what"`
-	}
-	type gap struct {
-		Epoch   string `json:"epoch,omitempty"`
-		First   uint64 `json:"first,omitempty"`
-		Last    uint64 `json:"last,omitempty"`
-		Records uint64 `json:"records"`
-		FoundAt string `json:"found_at"`
-		File    string `json:"file"`
-	}
-	out := struct {
-		OK       bool      `json:"ok"`
-		Records  int       `json:"records"`
-		Opened   int       `json:"opened"`
-		Unopened int       `json:"unopened"`
-		Erased   int       `json:"erased"`
-		Problems []problem `json:"problems"`
-		Gaps     []gap     `json:"gaps"`
-	}{r.OK(), r.Records, r.Opened, r.Unopened, r.Erased, []problem{}, []gap{}}
-	for _, p := range r.Problems {
-		out.Problems = append(out.Problems, problem(p))
-	}
-	for _, g := range r.Gaps {
-		out.Gaps = append(out.Gaps, gap{g.Epoch, g.First, g.Last, g.Records, moment(g.FoundAt), g.File})
-	}
-	return out
 }
 
 func (a *app) printVerify(r outbox.VerifyReport) error {
@@ -284,7 +198,7 @@ func (a *app) printVerify(r outbox.VerifyReport) error {
 		}
 		fmt.Fprintf(a.out, "%s: %s\n", where, p.What)
 	}
-	if r.OK() {
+	if r.OK {
 		fmt.Fprintln(a.out, a.say("完好", "ok"))
 		return nil
 	}
@@ -305,14 +219,8 @@ func (a *app) outboxQuarantine(file *string) *cobra.Command {
 				if asJSON {
 					e := json.NewEncoder(a.out)
 					for _, z := range list {
-						if err := e.Encode(struct {
-							ID       string   `json:"id"`
-							At       string   `json:"at"`
-							Reader   string   `json:"reader"`
-							Kind     string   `json:"kind"`
-							Codes    []string `json:"codes"`
-							Verified bool     `json:"verified"`
-						}{z.ID, moment(z.At), z.Reader, z.Kind, z.Codes, z.Verified}); err != nil {
+						second(&z.At)
+						if err := e.Encode(z); err != nil {
 							return err
 						}
 					}

@@ -2,12 +2,12 @@ package outbox
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
 
 	"idtap/publisher/event"
+	"idtap/publisher/outbox/journal"
 )
 
 // recordOverhead is what a record takes beyond its body: columns, indexes, the
@@ -34,19 +34,19 @@ func (t *tx) accept(d Draft) (Accepted, error) {
 	if earlier, ok := t.repeated(d.Repeat); ok {
 		return Accepted{Repeated: true, Earlier: earlier}, nil
 	}
-	first, err := t.append(d, d.Subject, placeOwn, t.tip.epoch, t.tip.next)
+	first, err := t.append(d, d.Subject, journal.PlaceOwn, t.tail.Epoch, t.tail.Next)
 	if err != nil {
 		return Accepted{}, err
 	}
 	for _, subject := range d.Also {
-		if _, err := t.append(d, subject, placeFurther, t.tip.epoch, t.tip.next); err != nil {
+		if _, err := t.append(d, subject, journal.PlaceFurther, t.tail.Epoch, t.tail.Next); err != nil {
 			return Accepted{}, err
 		}
 	}
 	if d.Repeat != "" && t.q.repeats.window > 0 {
-		m := memory{content: d.Repeat, stamp: first, at: t.now}
+		m := acceptance{content: d.Repeat, stamp: first, at: t.now}
 		if _, err := t.exec("INSERT INTO repeats (id, epoch, seq, at, sealed) VALUES (?,?,?,?,?)", first.ID, first.Epoch, int64(first.Seq),
-			first.AcceptedAt.UnixMilli(), t.q.keys.seal([]byte(d.Repeat), m.about())); err != nil {
+			first.AcceptedAt.UnixMilli(), t.q.keys.Seal([]byte(d.Repeat), m.about())); err != nil {
 			return Accepted{}, err
 		}
 		t.remember = append(t.remember, m)
@@ -59,39 +59,28 @@ func (t *tx) accept(d Draft) (Accepted, error) {
 	return Accepted{Stamp: first}, nil
 }
 
-// append adds one record behind the journal's last.
-func (t *tx) append(d Draft, subject string, place int64, epoch string, seq uint64) (Stamp, error) {
+// append adds one record after the journal's last.
+func (t *tx) append(d Draft, subject string, place journal.Place, epoch string, seq uint64) (Stamp, error) {
 	id, err := event.NewID()
 	if err != nil {
 		return Stamp{}, err
 	}
-	e := entry{row: t.tip.row + 1, id: id, epoch: epoch, seq: seq, acceptedAt: t.now.UnixMilli(), typ: d.Type, source: d.Source, subject: subject,
-		filter: d.Filter, refers: d.Refers, kind: d.Kind, status: d.Status, codes: joinCodes(d.Codes), place: place, state: Waiting}
-	body, err := d.Body(e.stamp())
+	e := journal.Entry{ID: id, Epoch: epoch, Seq: seq, AcceptedAt: t.now.UnixMilli(), Type: d.Type, Source: d.Source, Subject: subject,
+		Filter: d.Filter, Refers: d.Refers, Kind: d.Kind, Status: d.Status, Codes: joinCodes(d.Codes), Place: place, State: Waiting}
+	body, err := d.Body(stampOf(&e))
 	if err != nil {
 		return Stamp{}, fmt.Errorf("event body: %w", err)
 	}
 	size := int64(len(body) + recordOverhead)
-	if err := t.q.room.take(t.ctx, t.q.conn, t.grown+size); err != nil {
+	if err := t.q.space.take(t.ctx, t.q.file.Conn, t.grown+size); err != nil {
 		return Stamp{}, err
 	}
-	e.body = t.q.keys.seal(body, e.clear())
-	sum := sha256.Sum256(e.body)
-	e.sum = sum[:]
-	e.hash = e.link(t.tip.hash)
-	if _, err := t.q.prepared.entry.ExecContext(t.ctx, e.values()...); err != nil {
+	if err := t.q.file.Append(t.ctx, &t.tail, &e, body); err != nil {
 		return Stamp{}, err
-	}
-	if _, err := t.q.prepared.body.ExecContext(t.ctx, e.row, e.body); err != nil {
-		return Stamp{}, err
-	}
-	t.tip.row, t.tip.hash = e.row, e.hash
-	if place != placeTaken {
-		t.tip.next = seq + 1
 	}
 	t.grown += size
 	t.wakes = true
-	return e.stamp(), nil
+	return stampOf(&e), nil
 }
 
 // Tally counts an outcome that is no event.
@@ -121,12 +110,12 @@ func (q *Queue) Quarantine(ctx context.Context, z Quarantined) (string, error) {
 			z.At = t.now
 		}
 		size := int64(len(z.Body) + recordOverhead)
-		if err := t.q.room.take(t.ctx, t.q.conn, t.grown+size); err != nil {
+		if err := t.q.space.take(t.ctx, t.q.file.Conn, t.grown+size); err != nil {
 			return err
 		}
 		t.grown += size
 		_, err := t.exec("INSERT INTO quarantine (id, at, reader, kind, codes, verified, body) VALUES (?,?,?,?,?,?,?)",
-			z.ID, z.At.UnixMilli(), z.Reader, z.Kind, joinCodes(z.Codes), z.Verified, t.q.keys.seal(z.Body, z.clear()))
+			z.ID, z.At.UnixMilli(), z.Reader, z.Kind, joinCodes(z.Codes), z.Verified, t.q.keys.Seal(z.Body, z.clear()))
 		return err
 	})
 	if err != nil {
@@ -166,7 +155,7 @@ func (t *tx) dropQuarantined(id string) error {
 }
 
 // Audit notes who did what to which record. Nothing personal of a card holder
-// may stand in it.
+// may be in it.
 func (q *Queue) Audit(ctx context.Context, who, what, id string) error {
 	return q.do(ctx, "audit", func(t *tx) error { return t.audit(who, what, id) })
 }
@@ -177,9 +166,8 @@ func (t *tx) audit(who, what, id string) error {
 }
 
 // entry reads one line of the journal inside the transaction.
-func (t *tx) entry(where string, args ...any) (*entry, error) {
-	e := new(entry)
-	err := e.scan(t.q.conn.QueryRowContext(t.ctx, entrySelect+where, args...))
+func (t *tx) entry(where string, args ...any) (*journal.Entry, error) {
+	e, err := journal.One(t.ctx, t.q.file.Conn, where, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("%w: %v", ErrNotFound, args)
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"idtap/driver/diagnosis"
+	"idtap/publisher/outbox/journal"
 )
 
 // undelivered are the codes of the bus that make a queue grow old.
@@ -80,10 +80,10 @@ func Check(o Options) diagnosis.Check {
 			s.Find(Unreadable, "", o.Dir)
 			return
 		}
-		free, err := freeBytes(o.Dir)
+		free, err := journal.FreeBytes(o.Dir)
 		if err == nil {
 			s.Fact(diagnosis.Say("磁盘剩余", "free on disk"), "%d MiB", free>>20)
-			if left := o.MaxBytes - diskBytes(o.Dir); free < o.MinFree {
+			if left := o.MaxBytes - journal.DiskBytes(o.Dir); free < o.MinFree {
 				s.Find(DiskFull, "", fmt.Sprintf("%d MiB free, %d needed", free>>20, o.MinFree>>20))
 			} else if free < left {
 				s.Find(DiskLow, "", fmt.Sprintf("%d MiB free, the queue may grow by %d", free>>20, left>>20))
@@ -120,8 +120,8 @@ func explain(dir string, err error) diagnosis.Finding {
 		return diagnosis.NewFinding(KeyWrong, "")
 	case errors.Is(err, ErrNewer):
 		return diagnosis.NewFinding(Newer, "")
-	case errors.Is(err, ErrDamaged), damaged(err), broken(err):
-		return diagnosis.NewFinding(Damaged, "", filepath.Join(dir, dbName))
+	case journal.IsDamaged(err):
+		return diagnosis.NewFinding(Damaged, "", journal.Path(dir))
 	}
 	return diagnosis.NewFinding(Unreadable, "", dir)
 }
@@ -165,7 +165,7 @@ func whole(ctx context.Context, s *diagnosis.Sheet, v *View, stats Stats) {
 	if stats.Bytes <= wholeCheck {
 		r, err = v.Verify(ctx)
 	} else {
-		err = v.structure(ctx, &r)
+		r, err = v.quickCheck(ctx)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -174,19 +174,19 @@ func whole(ctx context.Context, s *diagnosis.Sheet, v *View, stats Stats) {
 		s.Add(explain(v.dir, err))
 	case err != nil:
 		s.Find(KeyWrong, "")
-	case !r.OK():
-		s.Find(Damaged, "", filepath.Join(v.dir, dbName), fmt.Sprintf("row %d: %s", r.Problems[0].Row, r.Problems[0].What))
+	case !r.OK:
+		s.Find(Damaged, "", journal.Path(v.dir), fmt.Sprintf("row %d: %s", r.Problems[0].Row, r.Problems[0].What))
 	case r.Records > 0:
 		s.Fact(diagnosis.Say("已校验的记录", "records verified"), "%d", r.Records)
 	}
 }
 
-// structure runs the quick one of SQLite's own checks.
-func (v *View) structure(ctx context.Context, r *VerifyReport) error {
+// quickCheck runs the quick one of SQLite's own checks.
+func (v *View) quickCheck(ctx context.Context) (VerifyReport, error) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return structure(ctx, v.db, "quick_check", r)
+	return journal.QuickCheck(ctx, v.db)
 }
 
-// Owner is the process that has the queue's lock as its file says, 0 if none.
-func Owner(dir string) int { return readPID(filepath.Join(dir, lockName)) }
+// Owner returns the process that has the queue's lock as its file says, 0 if none.
+func Owner(dir string) int { return journal.Owner(dir) }

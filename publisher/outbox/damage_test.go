@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"idtap/publisher/internal/failpoint"
 )
 
 // copyDir copies a queue's files as they are now: the head first, as it is never
@@ -307,7 +309,7 @@ func TestRebuildInterrupted(t *testing.T) {
 		f.Close()
 		steps := 0
 		killed := errors.New("killed here")
-		q, err := Open(context.Background(), Options{Dir: hurt, MinFree: 1, Log: zerolog.Nop(), Fail: func(step string) error {
+		ctx := failpoint.With(context.Background(), func(step string) error {
 			if !strings.HasPrefix(step, "rebuild.") {
 				return nil
 			}
@@ -315,7 +317,8 @@ func TestRebuildInterrupted(t *testing.T) {
 				return killed
 			}
 			return nil
-		}})
+		})
+		q, err := Open(ctx, Options{Dir: hurt, MinFree: 1, Log: zerolog.Nop()})
 		if err == nil {
 			q.Close()
 			if stop < 4 {
@@ -351,62 +354,4 @@ func TestSetAsideIsNamedByDate(t *testing.T) {
 	if s := stats(t, q); s.Fault != "" {
 		t.Fatalf("still named: %q", s.Fault)
 	}
-}
-
-func TestHeadIsNeverBelieved(t *testing.T) {
-	keys, err := parseKeys([]byte(keyLine(1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := headBytes(keys, tip{row: 7, next: 8, hash: make([]byte, 32), epoch: "00000000-0000-4000-8000-000000000000"})
-	if got, ok := readHead(bytes.NewReader(good), keys); !ok || got.row != 7 || got.next != 8 {
-		t.Fatalf("%+v %v", got, ok)
-	}
-	for i := range good {
-		bad := bytes.Clone(good)
-		bad[i] ^= 1
-		if _, ok := readHead(bytes.NewReader(bad), keys); ok {
-			t.Fatalf("byte %d flipped and believed", i)
-		}
-	}
-	for _, short := range []int{0, 1, headSize - 1} {
-		if _, ok := readHead(bytes.NewReader(good[:short]), keys); ok {
-			t.Fatalf("%d bytes believed", short)
-		}
-	}
-}
-
-// FuzzCarve feeds the carver: no rubbish may crash it or come out as a
-// record that was not accepted.
-func FuzzCarve(f *testing.F) {
-	dir, want, _ := filled(f, 20, true)
-	keys, err := loadKeys(filepath.Join(dir, keyName))
-	if err != nil {
-		f.Fatal(err)
-	}
-	b, err := os.ReadFile(filepath.Join(dir, dbName))
-	if err != nil {
-		f.Fatal(err)
-	}
-	for at := 0; at+pageSize <= len(b); at += pageSize {
-		f.Add(b[at : at+pageSize])
-	}
-	f.Fuzz(func(t *testing.T, page []byte) {
-		if len(page) > pageSize {
-			page = page[:pageSize]
-		}
-		c := carver{db: bytes.NewReader(b), bodies: map[int64][][]byte{}}
-		c.leaf(page)
-		for _, e := range c.lines {
-			for _, sealed := range c.bodies[e.row] {
-				if e.body = sealed; !e.genuine(keys) {
-					continue
-				}
-				body, err := e.open(keys)
-				if w, ok := want[e.id]; err != nil || !ok || !bytes.Equal(body, w.Body) || e.seq != w.Seq || e.subject != w.Subject {
-					t.Fatalf("a wrong record: %s", e.id)
-				}
-			}
-		}
-	})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"idtap/publisher/event"
+	"idtap/publisher/outbox/journal"
 )
 
 // Discard takes an undelivered record out, erases its body and stores the given
@@ -20,22 +21,22 @@ func (q *Queue) Discard(ctx context.Context, id string, cancelled Draft) (Accept
 		if err != nil {
 			return err
 		}
-		switch e.state {
+		switch e.State {
 		case Delivered, Erased:
 			return fmt.Errorf("%w: %s", ErrDelivered, id)
 		case Discarded:
 			return fmt.Errorf("%w: %s is discarded already", ErrNotFound, id)
 		}
-		if _, err := t.exec("UPDATE journal SET state = 'discarded', settled_at = ? WHERE row = ?", t.now.UnixMilli(), e.row); err != nil {
+		if _, err := t.exec("UPDATE journal SET state = 'discarded', settled_at = ? WHERE row = ?", t.now.UnixMilli(), e.Row); err != nil {
 			return err
 		}
-		if _, err := t.exec("DELETE FROM bodies WHERE row = ?", e.row); err != nil {
+		if _, err := t.exec("DELETE FROM bodies WHERE row = ?", e.Row); err != nil {
 			return err
 		}
 		if err := t.forgetRepeat(id); err != nil {
 			return err
 		}
-		a.Stamp, err = t.append(cancelled, cancelled.Subject, placeTaken, e.epoch, e.seq)
+		a.Stamp, err = t.append(cancelled, cancelled.Subject, journal.PlaceTaken, e.Epoch, e.Seq)
 		return err
 	})
 	if err != nil {
@@ -44,8 +45,8 @@ func (q *Queue) Discard(ctx context.Context, id string, cancelled Draft) (Accept
 	return a, nil
 }
 
-// DiscardDraft is the cancelled event for a record that is discarded: about that
-// record, on the same places' subject. A record whose body is damaged will do.
+// DiscardDraft returns the cancelled event for a record that is discarded: about
+// that record, on the same places' subject. A record whose body is damaged will do.
 func DiscardDraft(r Record, op event.Operator, zone *time.Location) Draft {
 	var data struct {
 		Test bool       `json:"test"`

@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"idtap/publisher/outbox/journal"
 )
 
-// Next gives the oldest records that wait for delivery, n at most, with their
-// bodies, and waits until there is one. Records of an earlier desk id come first
+// Next returns the oldest records that wait for delivery, n at most, with their
+// bodies, and blocks until there is one. Records of an earlier desk id come first
 // by their order. One whose seal is broken is made a dead letter and passed
 // over: what it said cannot be known, and nothing else may wait for it.
 func (q *Queue) Next(ctx context.Context, n int) ([]Record, error) {
@@ -30,16 +32,16 @@ func (q *Queue) Next(ctx context.Context, n int) ([]Record, error) {
 	}
 }
 
-// oldest gives what waits and is whole, up to the first record that is not; that
-// one is put aside once nothing stands before it.
+// oldest returns what waits and is whole, up to the first record that is not; that
+// one is put aside once it is the first.
 func (q *Queue) oldest(ctx context.Context, n int) ([]Record, error) {
 	for {
 		var list []Record
-		var hurt *entry
+		var hurt *journal.Entry
 		err := q.read(ctx, func(db *sql.DB) error {
 			list, hurt = nil, nil
-			return each(ctx, db, func(e *entry) error {
-				body, err := e.open(q.keys)
+			return journal.Each(ctx, db, func(e *journal.Entry) error {
+				body, err := e.Open(q.keys)
 				if err == nil && body == nil {
 					err = fmt.Errorf("%w: its body is missing", ErrDamaged)
 				}
@@ -47,7 +49,7 @@ func (q *Queue) oldest(ctx context.Context, n int) ([]Record, error) {
 					hurt = e
 					return err
 				}
-				list = append(list, e.record(body))
+				list = append(list, recordOf(e, body))
 				return nil
 			}, "WHERE state = 'waiting' ORDER BY row LIMIT ?", n)
 		})
@@ -59,8 +61,8 @@ func (q *Queue) oldest(ctx context.Context, n int) ([]Record, error) {
 		case q.ended():
 			return nil, ErrClosed
 		case hurt != nil && errors.Is(err, ErrDamaged):
-			q.o.Log.Error().Str("id", hurt.id).Str("epoch", hurt.epoch).Uint64("seq", hurt.seq).Msg("a record in the queue is damaged and cannot be published")
-			err = q.DeadLetter(ctx, hurt.row, "damaged")
+			q.o.Log.Error().Str("id", hurt.ID).Str("epoch", hurt.Epoch).Uint64("seq", hurt.Seq).Msg("a record in the queue is damaged and cannot be published")
+			err = q.DeadLetter(ctx, hurt.Row, "damaged")
 		}
 		if err != nil {
 			return nil, err
@@ -77,10 +79,10 @@ func (q *Queue) ended() bool {
 	}
 }
 
-// mend has the writer replace the damaged file that a reader met.
-func (q *Queue) mend(ctx context.Context, cause error) error {
+// recoverFor has the writer recover the damaged file that a reader met.
+func (q *Queue) recoverFor(ctx context.Context, cause error) error {
 	told := false
-	return q.do(ctx, "mend", func(*tx) error {
+	return q.do(ctx, "recover", func(*tx) error {
 		if told {
 			return nil
 		}
@@ -89,15 +91,18 @@ func (q *Queue) mend(ctx context.Context, cause error) error {
 	})
 }
 
+const deliveredUpdate = `UPDATE journal SET state = 'delivered', settled_at = ?, stream = ?, stream_seq = ?, duplicate = ?, local = ?, reason = NULL
+	WHERE row = ? AND state IN ('waiting', 'dead')`
+
 // Delivered marks records of one filter as stored by a stream, and stores where
-// the filter's chain stands behind the last of them (a zero chain: none is
+// the filter's chain is after the last of them (a zero chain: none is
 // kept): all of it in one transaction. A record that is marked already stays as
 // it is.
 func (q *Queue) Delivered(ctx context.Context, chain ChainState, acks ...Ack) error {
 	return q.do(ctx, "delivered", func(t *tx) error {
 		at := t.now
 		for _, ack := range acks {
-			r, err := t.q.prepared.delivered.ExecContext(t.ctx, t.now.UnixMilli(), ack.Stream, int64(ack.Sequence), ack.Duplicate, ack.Local, ack.Row)
+			r, err := t.q.delivered.ExecContext(t.ctx, t.now.UnixMilli(), ack.Stream, int64(ack.Sequence), ack.Duplicate, ack.Local, ack.Row)
 			if err != nil {
 				return err
 			}
@@ -112,14 +117,14 @@ func (q *Queue) Delivered(ctx context.Context, chain ChainState, acks ...Ack) er
 				at = ack.At
 			}
 		}
-		if err := setMeta(t.ctx, t.q.conn, metaSent, fmt.Sprint(at.UnixMilli())); err != nil {
+		if err := journal.SetMeta(t.ctx, t.q.file.Conn, journal.MetaSent, fmt.Sprint(at.UnixMilli())); err != nil {
 			return err
 		}
 		return t.setChain(chain)
 	})
 }
 
-// SetChain stores where a chain stands, e.g. after reading it back from the
+// SetChain stores where a chain is, e.g. after reading it back from the
 // stream.
 func (q *Queue) SetChain(ctx context.Context, c ChainState) error {
 	return q.do(ctx, "chain", func(t *tx) error { return t.setChain(c) })
@@ -150,13 +155,13 @@ func (q *Queue) DeadLetter(ctx context.Context, row int64, reason string) error 
 
 // Requeue has delivered records and dead letters of the current epoch published
 // again under their old ids: the one way to store an event twice. Erased ones
-// cannot be. It gives how many there are.
+// cannot be. It returns how many there are.
 func (q *Queue) Requeue(ctx context.Context, from, to uint64) (int, error) {
 	var n int64
 	err := q.do(ctx, "requeue", func(t *tx) (err error) {
 		n, err = t.exec(`UPDATE journal SET state = 'waiting', requeued = requeued + 1, reason = NULL
 			WHERE epoch = ? AND seq BETWEEN ? AND ? AND state IN ('delivered', 'dead') AND reason IS NOT 'damaged'`,
-			t.tip.epoch, int64(from), int64(to))
+			t.tail.Epoch, int64(from), int64(to))
 		t.wakes = n > 0
 		return err
 	})
@@ -168,32 +173,32 @@ func (q *Queue) Requeue(ctx context.Context, from, to uint64) (int, error) {
 // stops there.
 func (q *Queue) SetForeign(ctx context.Context, f Foreign) error {
 	return q.do(ctx, "foreign", func(t *tx) error {
-		return setMeta(t.ctx, t.q.conn, metaForeign, fmt.Sprintf("%s %d", f.Epoch, f.LastSeq))
+		return journal.SetMeta(t.ctx, t.q.file.Conn, journal.MetaForeign, fmt.Sprintf("%s %d", f.Epoch, f.LastSeq))
 	})
 }
 
 // Adopt makes this queue the successor of whoever published the stream's last
 // message of this desk: the note of foreign events goes, and if this queue has
-// given no number yet its own begin behind lastSeq. If the stream is further than
+// given no number yet its own begin after lastSeq. If the stream is further than
 // this queue in the queue's own epoch (its directory was put back from a copy)
 // a new epoch begins: no number is ever given twice.
 func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
 	return q.do(ctx, "adopt", func(t *tx) error {
-		if epoch == t.tip.epoch {
-			if lastSeq >= t.tip.next {
-				if err := newEpoch(t.ctx, t.q.conn, lastSeq+1, t.tip.row+1, t.now); err != nil {
+		if epoch == t.tail.Epoch {
+			if lastSeq >= t.tail.Next {
+				if err := journal.BeginEpoch(t.ctx, t.q.file.Conn, lastSeq+1, t.tail.Row+1, t.now); err != nil {
 					return err
 				}
 			}
 		} else if _, err := t.exec(`UPDATE epochs SET next_seq = ?1 WHERE epoch = ?2 AND next_seq < ?1
-			AND NOT EXISTS (SELECT 1 FROM journal WHERE epoch = ?2)`, int64(lastSeq+1), t.tip.epoch); err != nil {
+			AND NOT EXISTS (SELECT 1 FROM journal WHERE epoch = ?2)`, int64(lastSeq+1), t.tail.Epoch); err != nil {
 			return err
 		}
-		if _, err := t.exec("DELETE FROM meta WHERE name = ?", metaForeign); err != nil {
+		if _, err := t.exec("DELETE FROM meta WHERE name = ?", journal.MetaForeign); err != nil {
 			return err
 		}
 		var err error
-		t.tip.epoch, t.tip.next, err = currentEpoch(t.ctx, t.q.conn)
+		t.tail.Epoch, t.tail.Next, err = journal.CurrentEpoch(t.ctx, t.q.file.Conn)
 		t.wakes = true
 		return err
 	})

@@ -50,7 +50,7 @@ func fillDisk(dir string, minFree int64) {
 		if len(stored) != len(accepted) {
 			must(0, fmt.Errorf("%s: %d stored, %d accepted", when, len(stored), len(accepted)))
 		}
-		if r := must(q.Verify(ctx)); !r.OK() {
+		if r := must(q.Verify(ctx)); !r.OK {
 			must(0, fmt.Errorf("%s: %v", when, r.Problems))
 		}
 	}

@@ -2,20 +2,27 @@ package outbox
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"idtap/publisher/outbox/journal"
 )
 
-func keyLine(n byte) string {
-	k, err := newQueueKey(bytes.Repeat([]byte{n}, 32))
-	if err != nil {
-		panic(err)
+// keyLine is a line of a key file.
+func keyLine(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "key")
+	if _, err := journal.AddKey(file, testStart); err != nil {
+		t.Fatal(err)
 	}
-	return fmt.Sprintf("%s %s 2026-11-21 %s\n", keyPrefix, k.id, base64.StdEncoding.EncodeToString(k.secret))
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestKeyRotation(t *testing.T) {
@@ -38,11 +45,11 @@ func TestKeyRotation(t *testing.T) {
 			t.Fatalf("record %d after the rotation: %v", n, err)
 		}
 	}
-	if q.keys.newest().String() != id {
+	if q.keys.Newest() != id {
 		t.Fatal("the new key does not seal")
 	}
 	var sealed []byte
-	if err := q.View.db.QueryRow("SELECT body FROM bodies WHERE row = 2").Scan(&sealed); err != nil || keyID(sealed[1:5]).String() != id {
+	if err := q.View.db.QueryRow("SELECT body FROM bodies WHERE row = 2").Scan(&sealed); err != nil || fmt.Sprintf("%x", sealed[1:5]) != id {
 		t.Fatalf("sealed with %x, want %s", sealed[1:5], id)
 	}
 	if string(q.RefKey()) != ref || q.EmbeddedStoreKey() != store {
@@ -65,7 +72,7 @@ func TestKeyRotation(t *testing.T) {
 func TestWrongMissingAndDamagedKey(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
 		"missing": os.Remove,
-		"another": func(path string) error { return os.WriteFile(path, []byte(keyLine(9)), 0o600) },
+		"another": func(path string) error { return os.WriteFile(path, []byte(keyLine(t)), 0o600) },
 		"empty":   func(path string) error { return os.WriteFile(path, nil, 0o600) },
 		"damaged": func(path string) error {
 			b, err := os.ReadFile(path)
@@ -96,7 +103,7 @@ func TestWrongMissingAndDamagedKey(t *testing.T) {
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Fatal("the key file was touched")
 			}
-			if a := asides(o.Dir); a != nil {
+			if a := journal.Asides(o.Dir); a != nil {
 				t.Fatalf("a sound queue was set aside: %v", a)
 			}
 			if err := os.WriteFile(path, good, 0o600); err != nil {
@@ -107,52 +114,4 @@ func TestWrongMissingAndDamagedKey(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestSealIsTied(t *testing.T) {
-	keys, err := parseKeys([]byte(keyLine(1)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := entry{row: 1, id: "i", epoch: "e", seq: 1, acceptedAt: 2, typ: "t", source: "s", subject: "u", filter: "f", kind: "k", status: "c", codes: "x,y"}
-	sealed := keys.seal([]byte("body"), e.clear())
-	for name, change := range map[string]func(*entry){
-		"id": func(e *entry) { e.id = "j" }, "epoch": func(e *entry) { e.epoch = "" }, "seq": func(e *entry) { e.seq++ },
-		"time": func(e *entry) { e.acceptedAt++ }, "type": func(e *entry) { e.typ = "r" }, "source": func(e *entry) { e.source = "" },
-		"subject": func(e *entry) { e.subject = "v" }, "filter": func(e *entry) { e.filter = "g" }, "refers": func(e *entry) { e.refers = "r" },
-		"kind": func(e *entry) { e.kind = "" }, "status": func(e *entry) { e.status = "" }, "codes": func(e *entry) { e.codes = "x" },
-		"place": func(e *entry) { e.place = 2 }, "shifted": func(e *entry) { e.id, e.epoch = "ie", "" },
-	} {
-		changed := e
-		change(&changed)
-		if _, err := keys.open(sealed, changed.clear()); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s changed and opened: %v", name, err)
-		}
-	}
-	for i := range sealed {
-		bad := bytes.Clone(sealed)
-		bad[i] ^= 1
-		if _, err := keys.open(bad, e.clear()); err == nil {
-			t.Errorf("byte %d flipped and opened", i)
-		}
-	}
-	if b, err := keys.open(sealed, e.clear()); err != nil || string(b) != "body" {
-		t.Fatal(err)
-	}
-}
-
-func FuzzParseKeys(f *testing.F) {
-	f.Add([]byte(keyNotice + keyLine(1) + keyLine(2)))
-	f.Add([]byte(keyPrefix))
-	f.Add([]byte(keyPrefix + " 00000000 2026-11-21 AAAA"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := parseKeys(b)
-		if err != nil {
-			return
-		}
-		sealed := r.seal([]byte("x"), nil)
-		if p, err := r.open(sealed, nil); err != nil || string(p) != "x" {
-			t.Fatal(err)
-		}
-	})
 }

@@ -5,17 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
+
+	"idtap/publisher/internal/failpoint"
+	"idtap/publisher/outbox/journal"
 )
 
 // Options of a queue. Dir is needed, the rest has defaults.
@@ -29,16 +26,11 @@ type Options struct {
 	MinFree      int64         // taps are refused below this much free space, default 16 MiB
 	Clock        clockwork.Clock
 	Log          zerolog.Logger
-
-	// Fail is called between the steps of every change, for tests: as
-	// "<operation>.begin", ".written" (not committed) and ".committed" (not
-	// answered). An error ends the operation there.
-	Fail func(step string) error
 }
 
 func (o Options) withDefaults() Options {
 	if o.KeyFile == "" {
-		o.KeyFile = filepath.Join(o.Dir, keyName)
+		o.KeyFile = journal.KeyPath(o.Dir)
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 256 << 20
@@ -55,9 +47,6 @@ func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clockwork.NewRealClock()
 	}
-	if o.Fail == nil {
-		o.Fail = func(string) error { return nil }
-	}
 	return o
 }
 
@@ -65,7 +54,8 @@ func (o Options) withDefaults() Options {
 type Queue struct {
 	View
 	o    Options
-	lock *dirLock
+	lock *journal.Lock
+	fail failpoint.Func // asked as "<operation>.begin", ".written" (not committed) and ".committed" (not answered)
 
 	ops     chan *op
 	closing chan struct{}
@@ -76,25 +66,11 @@ type Queue struct {
 	wake   chan struct{} // closed and replaced when something new waits
 
 	// The writer's own.
-	db       *sql.DB
-	conn     *sql.Conn
-	prepared prepared
-	head     *os.File
-	tip      tip
-	repeats  repeats
-	room     room
-	dirty    bool // committed since the last checkpoint
-}
-
-// prepared is the statements that run once per record.
-type prepared struct{ entry, body, delivered *sql.Stmt }
-
-// tip is where the journal ends.
-type tip struct {
-	row   int64
-	hash  []byte
-	epoch string
-	next  uint64 // next sequence number
+	file      *journal.File // nil: damaged, and could not be recovered
+	delivered *sql.Stmt
+	repeats   repeats
+	space     space
+	dirty     bool // committed since the last checkpoint
 }
 
 // Open opens the queue in o.Dir, or begins one, and checks it. A damaged file is
@@ -105,20 +81,20 @@ type tip struct {
 // key file is not the one it was sealed with, ErrNewer after a downgrade.
 func Open(ctx context.Context, o Options) (*Queue, error) {
 	o = o.withDefaults()
-	if err := ownDir(o.Dir); err != nil {
+	if err := journal.OwnDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("queue directory: %w", err)
 	}
-	lock, err := lockDir(o.Dir)
+	lock, err := journal.LockDir(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	q := &Queue{
-		View: View{dir: o.Dir}, o: o, lock: lock,
+		View: View{dir: o.Dir}, o: o, lock: lock, fail: failpoint.From(ctx),
 		ops: make(chan *op), closing: make(chan struct{}), written: make(chan struct{}), wake: make(chan struct{}),
 		repeats: repeats{window: o.RepeatWindow},
 	}
-	q.heal = q.mend
-	q.room.dir, q.room.max, q.room.minFree = o.Dir, o.MaxBytes, o.MinFree
+	q.recover = q.recoverFor
+	q.space.dir, q.space.max, q.space.minFree = o.Dir, o.MaxBytes, o.MinFree
 	if err := q.open(ctx); err != nil {
 		q.shut()
 		return nil, err
@@ -128,178 +104,72 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 }
 
 func (q *Queue) open(ctx context.Context) error {
-	if err := finishRebuild(q.o); err != nil {
+	if err := q.recovery().Finish(); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
 	var err error
-	if q.keys, err = openKeys(ctx, q.o); err != nil {
+	if q.keys, err = journal.OpenKeys(ctx, q.o.Dir, q.o.KeyFile, q.o.Clock.Now()); err != nil {
 		return err
 	}
 	err = q.start(ctx)
-	if err != nil && damaged(err) {
+	if err != nil && journal.IsDamaged(err) {
 		err = q.replace(ctx, err)
 	}
 	return err
 }
 
-// openKeys reads the key file. It makes one only where nothing sealed exists:
-// a lost key must not be papered over by a new one.
-func openKeys(ctx context.Context, o Options) (*keyring, error) {
-	keys, err := loadKeys(o.KeyFile)
-	if err == nil && filepath.Dir(o.KeyFile) == filepath.Clean(o.Dir) {
-		err = restrict(o.KeyFile)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return keys, err
-	}
-	if exists(filepath.Join(o.Dir, dbName)) {
-		db, err := openDB(filepath.Join(o.Dir, dbName), true)
-		if err != nil {
-			return nil, err
-		}
-		defer db.Close()
-		if used, err := meta(ctx, db, metaKeys); used != "" || err != nil && !damaged(err) {
-			return nil, fmt.Errorf("%w: %s is missing: put a copy back, or move the queue in %s away", ErrKey, o.KeyFile, o.Dir)
-		}
-	}
-	if _, err := addKey(o.KeyFile, o.Clock.Now()); err != nil {
-		return nil, fmt.Errorf("queue key: %w", err)
-	}
-	return loadKeys(o.KeyFile)
-}
-
 // start checks the files and opens them; it is also how the queue comes back
-// after a damaged file was replaced while it ran. The check reads only: a
-// connection that may write throws away what it takes for a useless log, and
-// with it records that could still be found there.
+// after a damaged file was replaced while it ran.
 func (q *Queue) start(ctx context.Context) error {
-	path := filepath.Join(q.dir, dbName)
-	checked := false
 	var err error
-	if q.head, err = openHead(q.dir); err != nil {
+	if q.file, err = journal.Open(ctx, q.dir, q.keys, q.o.Clock.Now()); err != nil {
 		return err
 	}
-	if exists(path) && !exists(path+"-journal") { // a journal: killed while the file was made
-		checked, err = q.inspect(ctx, path)
-		if err != nil && senseless(err) && !errors.Is(err, ErrDamaged) {
-			err = fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		if err != nil {
-			return fmt.Errorf("queue: %w", err)
-		}
-	}
-	if err := createFile(path); err != nil {
-		return fmt.Errorf("queue file: %w", err)
-	}
-	if err := syncDir(q.dir); err != nil {
-		return fmt.Errorf("queue directory: %w", err)
-	}
-	if q.db, err = openDB(path, false); err != nil {
-		return fmt.Errorf("queue file: %w", err)
-	}
-	q.db.SetMaxOpenConns(1)
-	if q.conn, err = q.db.Conn(ctx); err != nil {
-		return fmt.Errorf("queue file: %w", err)
-	}
-	if err := q.load(ctx, checked); err != nil {
+	if err := q.load(ctx); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
 	q.dirty = true // what an earlier process left in the write-ahead log
 	return q.attach()
 }
 
-// inspect checks a file that is there without writing to it. It leaves one of
-// an older schema to be checked after its upgrade.
-func (q *Queue) inspect(ctx context.Context, path string) (checked bool, err error) {
-	if err := checkHeader(path); err != nil {
-		return false, err
+// load brings memory up to the file.
+func (q *Queue) load(ctx context.Context) (err error) {
+	if q.delivered, err = q.file.Conn.PrepareContext(ctx, deliveredUpdate); err != nil {
+		return err
 	}
-	db, err := openDB(path, true)
-	if err != nil {
-		return false, err
+	if err := q.repeats.load(ctx, q.file.Conn, q.keys, q.o.Clock.Now()); err != nil {
+		return err
 	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer conn.Close()
-	version, err := schemaVersion(ctx, conn, len(upgrades))
-	if err != nil || version < len(upgrades) {
-		return false, err
-	}
-	return true, check(ctx, conn, q.keys, q.head, &q.tip)
+	return q.space.measure(ctx, q.file.Conn)
 }
 
-// load brings the file to this version and memory up to the file.
-func (q *Queue) load(ctx context.Context, checked bool) error {
-	if err := durable(ctx, q.conn); err != nil {
-		return err
-	}
-	if err := upgrade(ctx, q.conn, upgrades); err != nil {
-		return err
-	}
-	if !checked {
-		if err := check(ctx, q.conn, q.keys, q.head, &q.tip); err != nil {
-			return err
-		}
-	}
-	var err error
-	if err = q.begin(ctx); err != nil {
-		return err
-	}
-	if q.tip.epoch, q.tip.next, err = currentEpoch(ctx, q.conn); err != nil {
-		return err
-	}
-	for stmt, text := range map[**sql.Stmt]string{
-		&q.prepared.entry: entryInsert, &q.prepared.body: bodyInsert, &q.prepared.delivered: deliveredUpdate,
-	} {
-		if *stmt, err = q.conn.PrepareContext(ctx, text); err != nil {
-			return err
-		}
-	}
-	if err := q.repeats.load(ctx, q.conn, q.keys, q.o.Clock.Now()); err != nil {
-		return err
-	}
-	return q.room.measure(ctx, q.conn)
+func (q *Queue) recovery() journal.Recovery {
+	return journal.Recovery{Dir: q.dir, Keys: q.keys, Now: q.o.Clock.Now(), Step: q.fail}
 }
 
-// begin makes the epoch of a new queue and notes the key in use.
-func (q *Queue) begin(ctx context.Context) error {
-	var n int
-	if err := q.conn.QueryRowContext(ctx, "SELECT count(*) FROM epochs").Scan(&n); err != nil {
-		return err
-	}
-	if n == 0 {
-		if err := newEpoch(ctx, q.conn, 1, q.tip.row+1, q.o.Clock.Now()); err != nil {
+// replace puts a new file in the place of a damaged one and goes on with
+// everything readable carried over.
+func (q *Queue) replace(ctx context.Context, cause error) error {
+	q.o.Log.Error().Err(cause).Msg("the queue is damaged: it is set aside and what is readable carried over")
+	q.mu.Lock() // readers wait until the new file is in its place
+	err := func() error {
+		defer q.mu.Unlock()
+		if err := q.detach((*journal.File).Abandon); err != nil {
 			return err
 		}
-	}
-	used, err := meta(ctx, q.conn, metaKeys)
+		aside, n, err := q.recovery().Run(ctx)
+		if err != nil {
+			return err
+		}
+		if aside != "" {
+			q.o.Log.Warn().Str("file", aside).Int("carried", n).Msg("a new queue is begun; the damaged one is kept")
+		}
+		return q.start(ctx)
+	}()
 	if err != nil {
-		return err
-	}
-	if id := q.keys.newest().String(); !slices.Contains(strings.Fields(used), id) {
-		return setMeta(ctx, q.conn, metaKeys, strings.TrimSpace(used+" "+id))
+		return fmt.Errorf("%w; replacing it failed: %w", ErrDamaged, err)
 	}
 	return nil
-}
-
-// newEpoch begins an epoch at a row: a random id, so that a queue made anew is not taken
-// for the one before it.
-func newEpoch(ctx context.Context, conn *sql.Conn, next uint64, row int64, now time.Time) error {
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return err
-	}
-	_, err = conn.ExecContext(ctx, "INSERT INTO epochs (epoch, next_seq, first_row, begun_at) VALUES (?, ?, ?, ?)", id.String(), int64(next), row, now.UnixMilli())
-	return err
-}
-
-func setMeta(ctx context.Context, conn *sql.Conn, name, value string) error {
-	_, err := conn.ExecContext(ctx, "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", name, value)
-	return err
 }
 
 // Close ends the queue: what was accepted is on the disk already.
@@ -314,47 +184,56 @@ func (q *Queue) Close() error {
 }
 
 // detach closes the files, the lock excepted. No reader may be under way.
-func (q *Queue) detach() error {
-	var errs []error
-	for _, s := range []*sql.Stmt{q.prepared.entry, q.prepared.body, q.prepared.delivered} {
-		if s != nil {
-			errs = append(errs, s.Close())
-		}
-	}
-	if q.conn != nil {
-		errs = append(errs, q.conn.Close())
+func (q *Queue) detach(closeFile func(*journal.File) error) error {
+	if q.delivered != nil {
+		q.delivered.Close()
 	}
 	if q.View.db != nil {
-		errs = append(errs, q.View.db.Close())
+		q.View.db.Close()
 	}
-	if q.db != nil {
-		errs = append(errs, q.db.Close())
+	var err error
+	if q.file != nil {
+		err = closeFile(q.file)
 	}
-	if q.head != nil {
-		errs = append(errs, q.head.Close())
-	}
-	q.prepared, q.conn, q.db, q.head = prepared{}, nil, nil, nil
-	return errors.Join(errs...)
+	q.file, q.delivered = nil, nil
+	return err
 }
 
 func (q *Queue) shut() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return errors.Join(q.detach(), q.lock.release())
+	return errors.Join(q.detach((*journal.File).Close), q.lock.Release())
 }
 
-// EmbeddedStoreKey is the key of the embedded server's store.
+// EmbeddedStoreKey returns the key of the embedded server's store.
 func (q *Queue) EmbeddedStoreKey() string {
-	return fmt.Sprintf("%x", q.keys.derive("embedded store", 32))
+	return fmt.Sprintf("%x", q.keys.Derive("embedded store", 32))
 }
 
-// RefKey is the HMAC key of person.ref for a desk without a ref_key_file.
-func (q *Queue) RefKey() []byte { return q.keys.derive("person ref", 32) }
+// RefKey returns the HMAC key of person.ref for a desk without a ref_key_file.
+func (q *Queue) RefKey() []byte { return q.keys.Derive("person ref", 32) }
 
-// Stats gives the queue's state.
+// Stats returns the queue's state.
 func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	s, err := q.View.Stats(ctx)
 	s.MaxBytes = q.o.MaxBytes
-	s.Full = q.room.full()
+	s.Full = q.space.full()
 	return s, err
+}
+
+// RotateKey appends a new key to the key file of a queue that no daemon has
+// open. Records sealed so far keep opening with the older lines; a line may be
+// deleted once `idtap outbox verify` no longer names its key, except the first,
+// from which person.ref and the embedded store's key are derived.
+func RotateKey(o Options) (string, error) {
+	o = o.withDefaults()
+	l, err := journal.LockDir(o.Dir)
+	if err != nil {
+		return "", err
+	}
+	defer l.Release()
+	if _, err := journal.LoadKeys(o.KeyFile); err != nil {
+		return "", err
+	}
+	return journal.AddKey(o.KeyFile, o.Clock.Now())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"idtap/publisher/event"
+	"idtap/publisher/internal/failpoint"
 )
 
 const (
@@ -21,8 +22,23 @@ const (
 
 var testStart = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
 
+// Names and sizes of the queue's files, which other programs may know.
+const (
+	dbName   = "outbox.db"
+	headName = "outbox.head"
+	keyName  = "outbox.key"
+	lockName = "outbox.lock"
+	pageSize = 4096
+)
+
 // openTest opens a queue on a fake clock that is closed with the test.
 func openTest(t testing.TB, o Options) *Queue {
+	t.Helper()
+	return openFailing(t, o, func(string) error { return nil })
+}
+
+// openFailing opens a queue whose operations ask fail at each of their steps.
+func openFailing(t testing.TB, o Options, fail failpoint.Func) *Queue {
 	t.Helper()
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
@@ -34,7 +50,7 @@ func openTest(t testing.TB, o Options) *Queue {
 		o.MinFree = 1
 	}
 	o.Log = zerolog.New(zerolog.NewTestWriter(t))
-	q, err := Open(t.Context(), o)
+	q, err := Open(failpoint.With(t.Context(), fail), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +110,7 @@ func verify(t testing.TB, q interface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.OK() {
+	if !r.OK {
 		t.Fatalf("verify: %+v", r.Problems)
 	}
 	return r

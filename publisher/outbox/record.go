@@ -1,56 +1,57 @@
-// Package outbox is the durable queue on the desk's disk: what stands in it is
-// accepted, and it is the only copy idtap relies on until a server elsewhere has
-// stored the event.
-//
-// It is one SQLite file (WAL, synchronous=FULL, one writer with group commit).
-// Bodies are sealed with AEAD; clear columns hold only time, type, outcome,
-// document kind, finding codes, subject and delivery state. A hash chain over
-// (previous hash, SHA-256 of the sealed body, clear columns) still verifies
-// after bodies are erased.
 package outbox
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"idtap/publisher/event"
+	"idtap/publisher/outbox/journal"
 )
 
 // Errors that callers decide on.
 var (
-	ErrFull     = errors.New("the queue has no room")                    // max_bytes or the disk: refuse the tap aloud
-	ErrLocked   = errors.New("another daemon uses this queue directory") // second daemon
-	ErrDamaged  = errors.New("the queue file is damaged")
-	ErrNewer    = errors.New("the queue was written by a newer idtap")
-	ErrKey      = errors.New("the queue's key does not open it")
-	ErrNotFound = errors.New("no such record")
-	ErrClosed   = errors.New("the queue is closed")
-
+	ErrFull      = errors.New("the queue has no room") // max_bytes or the disk: refuse the tap aloud
+	ErrNotFound  = errors.New("no such record")
+	ErrClosed    = errors.New("the queue is closed")
 	ErrDelivered = errors.New("the record is already delivered") // discard cannot take it out; cancel it instead
+
+	ErrLocked  = journal.ErrLocked  // second daemon
+	ErrDamaged = journal.ErrDamaged // the queue file, or one record
+	ErrNewer   = journal.ErrNewer   // written by a newer idtap
+	ErrKey     = journal.ErrKey     // the key file is not the queue's
 )
 
-// State is where a record stands on its way out.
-type State string
+// State is where a record is on its way out.
+type State = journal.State
 
-// States of a record. They differ in more than one bit, so that a damaged one
-// is seen and never taken for another.
+// States of a record.
 const (
-	Waiting   State = "waiting"   // accepted, not delivered
-	Delivered State = "delivered" // stored by a stream; body still sealed in the journal
-	Erased    State = "erased"    // delivered, body erased after the retention time
-	Dead      State = "dead"      // cannot be published as it is; waits for requeue or discard
-	Discarded State = "discarded" // taken out; a cancelled event has its sequence number
+	Waiting   = journal.Waiting
+	Delivered = journal.Delivered
+	Erased    = journal.Erased
+	Dead      = journal.Dead
+	Discarded = journal.Discarded
 )
 
-// Stamp is what the queue gives a draft inside the writing transaction, so that
-// the body can carry it. Seq counts without gaps within Epoch.
+// LockedError names the daemon that has the queue. It unwraps to ErrLocked.
+type LockedError = journal.LockedError
+
+// Gap is what damage took.
+type Gap = journal.Gap
+
+// VerifyReport says what Verify looked at and found.
+type VerifyReport = journal.Report
+
+// Stamp is what a draft gets inside the writing transaction, so that the body can
+// carry it. Seq counts without gaps within Epoch.
 type Stamp struct {
-	ID         string // event id, UUIDv7
-	Epoch      string
-	Seq        uint64
-	AcceptedAt time.Time
+	ID         string    `json:"id"` // event id, UUIDv7
+	Epoch      string    `json:"epoch"`
+	Seq        uint64    `json:"seq"`
+	AcceptedAt time.Time `json:"accepted_at"`
 }
 
 // Draft is an event about to be accepted.
@@ -120,13 +121,13 @@ func (r Record) Envelope() event.Envelope {
 // Quarantined is a tap with error findings: never published by itself, kept
 // sealed for the retention time so that a clerk may compare it with the card.
 type Quarantined struct {
-	ID       string
-	At       time.Time
-	Reader   string
-	Kind     string
-	Codes    []string
-	Verified bool   // two whole reads agreed: may be published as unverified
-	Body     []byte // JSON data as it would have been, without a stamp
+	ID       string    `json:"id"`
+	At       time.Time `json:"at"`
+	Reader   string    `json:"reader"`
+	Kind     string    `json:"kind"`
+	Codes    []string  `json:"codes"`
+	Verified bool      `json:"verified"` // two whole reads agreed: may be published as unverified
+	Body     []byte    `json:"-"`        // JSON data as it would have been, without a stamp
 }
 
 // Format implements fmt.Formatter so that no verb prints a body.
@@ -143,34 +144,35 @@ type Tally struct {
 
 // Stats is the queue's state for diag, metrics and the page.
 type Stats struct {
-	Epoch         string
-	LastSeq       uint64
-	Waiting       int       // accepted, not delivered
-	Oldest        time.Time // of the waiting ones; zero if none
-	Delivered     int       // delivered and still in the journal
-	Erased        int       // delivered, body erased
-	Local         int       // of Delivered: stored by the embedded server only, not sent
-	Dead          int       // cannot be published; waits for requeue or discard
-	Discarded     int
-	Quarantined   int
-	Gaps          int   // ranges of sequence numbers lost to damage, see [View.Gaps]
-	Bytes         int64 // on disk, WAL included
-	MaxBytes      int64
-	FreeBytes     int64 // on the file system
-	LastDelivered time.Time
-	Full          bool
-	Fault         string   // a damaged queue that was set aside: where it lies, until somebody takes it away; else ""
-	Foreign       *Foreign // another desk's or image's events on this desk's subjects: delivery waits for `outbox adopt`
+	Dir           string    `json:"dir"`
+	Epoch         string    `json:"epoch"`
+	LastSeq       uint64    `json:"last_seq"`
+	Waiting       int       `json:"waiting"`         // accepted, not delivered
+	Oldest        time.Time `json:"oldest,omitzero"` // of the waiting ones
+	Delivered     int       `json:"delivered"`       // delivered and still in the journal
+	Local         int       `json:"local"`           // of Delivered: stored by the embedded server only, not sent
+	Erased        int       `json:"erased"`          // delivered, body erased
+	Dead          int       `json:"dead"`            // cannot be published; waits for requeue or discard
+	Discarded     int       `json:"discarded"`
+	Quarantined   int       `json:"quarantined"`
+	Gaps          int       `json:"gaps"`  // ranges of sequence numbers lost to damage, see [View.Gaps]
+	Bytes         int64     `json:"bytes"` // on disk, WAL included
+	MaxBytes      int64     `json:"max_bytes"`
+	FreeBytes     int64     `json:"free_bytes"` // on the file system
+	LastDelivered time.Time `json:"last_delivered,omitzero"`
+	Full          bool      `json:"-"`                 // a running queue's only
+	Fault         string    `json:"fault,omitempty"`   // a damaged queue that was set aside: its path, until it is taken away
+	Foreign       *Foreign  `json:"foreign,omitempty"` // another desk's or image's events on this desk's subjects: delivery waits for `outbox adopt`
 }
 
 // Foreign is what the forwarder met at the end of this desk's own filter: an
 // epoch that was never this queue's.
 type Foreign struct {
-	Epoch   string
-	LastSeq uint64
+	Epoch   string `json:"epoch"`
+	LastSeq uint64 `json:"last_seq"`
 }
 
-// ChainState is where the compare-and-set chain of one filter stands on one
+// ChainState is the position of the compare-and-set chain of one filter on one
 // incarnation of the stream.
 type ChainState struct {
 	Filter        string
@@ -180,10 +182,38 @@ type ChainState struct {
 
 // Ack is a stream's answer for one record.
 type Ack struct {
-	Row       int64 // of the record
-	Stream    string
-	Sequence  uint64
-	Duplicate bool
-	Local     bool // stored by the embedded server only: kept on this desk, not sent
-	At        time.Time
+	Row       int64     `json:"-"` // of the record
+	Stream    string    `json:"stream,omitempty"`
+	Sequence  uint64    `json:"stream_seq,omitempty"`
+	Duplicate bool      `json:"-"`
+	Local     bool      `json:"local,omitempty"` // stored by the embedded server only: kept on this desk, not sent
+	At        time.Time `json:"-"`
+}
+
+func stampOf(e *journal.Entry) Stamp {
+	return Stamp{ID: e.ID, Epoch: e.Epoch, Seq: e.Seq, AcceptedAt: journal.FromMillis(e.AcceptedAt)}
+}
+
+func recordOf(e *journal.Entry, body []byte) Record {
+	return Record{Row: e.Row, Stamp: stampOf(e), Type: e.Type, Source: e.Source, Subject: e.Subject, Filter: e.Filter, Refers: e.Refers,
+		Kind: e.Kind, Status: e.Status, Codes: splitCodes(e.Codes), Body: body, Requeued: e.Requeued}
+}
+
+func listedOf(e *journal.Entry) Listed {
+	l := Listed{Row: e.Row, Stamp: stampOf(e), Type: e.Type, Subject: e.Subject, Filter: e.Filter, Refers: e.Refers, Kind: e.Kind, Status: e.Status,
+		Codes: splitCodes(e.Codes), State: e.State, Requeued: e.Requeued, Reason: e.Reason.String,
+		Ack: Ack{Stream: e.Stream.String, Sequence: uint64(e.StreamSeq.Int64), Duplicate: e.Duplicate.Bool, Local: e.Local.Bool}}
+	if e.SettledAt.Valid && e.Stream.Valid {
+		l.Ack.Row, l.Ack.At = e.Row, journal.FromMillis(e.SettledAt.Int64)
+	}
+	return l
+}
+
+func joinCodes(codes []string) string { return strings.Join(codes, ",") }
+
+func splitCodes(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"idtap/publisher/outbox/journal"
 )
 
 // repeats remembers which card content was accepted lately.
@@ -17,24 +19,24 @@ import (
 // window, and never is a stored event touched.
 type repeats struct {
 	window time.Duration
-	list   []memory // in the order of acceptance
+	list   []acceptance // in the order of acceptance
 }
 
-// memory is one accepted content; it is personal data (a keyed hash) and is
+// acceptance is one accepted content; it is personal data (a keyed hash) and is
 // sealed on the disk.
-type memory struct {
+type acceptance struct {
 	content string
 	stamp   Stamp
 	at      time.Time // with the monotonic reading if this process accepted it
 }
 
-func (m memory) about() []byte { return []byte("idtap repeat v1\x00" + m.stamp.ID) }
+func (m acceptance) about() []byte { return []byte("idtap repeat v1\x00" + m.stamp.ID) }
 
-func (r *repeats) fresh(m memory, now time.Time) bool {
+func (r *repeats) fresh(m acceptance, now time.Time) bool {
 	return now.Sub(m.at).Abs() <= r.window
 }
 
-func (r *repeats) add(m memory) { r.list = append(r.list, m) }
+func (r *repeats) add(m acceptance) { r.list = append(r.list, m) }
 
 func (r *repeats) drop(id string) {
 	kept := r.list[:0]
@@ -49,7 +51,7 @@ func (r *repeats) drop(id string) {
 
 // load reads what an earlier process remembered. An entry whose seal is broken
 // is left out: the card counts as new, which loses nothing.
-func (r *repeats) load(ctx context.Context, conn *sql.Conn, keys *keyring, now time.Time) error {
+func (r *repeats) load(ctx context.Context, conn *sql.Conn, keys *journal.Keyring, now time.Time) error {
 	r.list = nil
 	rows, err := conn.QueryContext(ctx, "SELECT id, epoch, seq, at, sealed FROM repeats ORDER BY rowid")
 	if err != nil {
@@ -58,15 +60,15 @@ func (r *repeats) load(ctx context.Context, conn *sql.Conn, keys *keyring, now t
 	defer rows.Close()
 	for rows.Next() {
 		var (
-			m       memory
+			m       acceptance
 			seq, at int64
 			sealed  []byte
 		)
 		if err := rows.Scan(&m.stamp.ID, &m.stamp.Epoch, &seq, &at, &sealed); err != nil {
 			return err
 		}
-		m.stamp.Seq, m.stamp.AcceptedAt, m.at = uint64(seq), fromMillis(at), fromMillis(at)
-		content, err := keys.open(sealed, m.about())
+		m.stamp.Seq, m.stamp.AcceptedAt, m.at = uint64(seq), journal.FromMillis(at), journal.FromMillis(at)
+		content, err := keys.Open(sealed, m.about())
 		if err != nil || !r.fresh(m, now) {
 			continue
 		}
@@ -76,13 +78,13 @@ func (r *repeats) load(ctx context.Context, conn *sql.Conn, keys *keyring, now t
 	return rows.Err()
 }
 
-// repeated says whether a content was accepted within the window, in this
+// repeated reports whether a content was accepted within the window, in this
 // transaction or before it. The newest acceptance counts.
 func (t *tx) repeated(content string) (Stamp, bool) {
 	if content == "" {
 		return Stamp{}, false
 	}
-	for _, list := range [][]memory{t.remember, t.q.repeats.list} {
+	for _, list := range [][]acceptance{t.remember, t.q.repeats.list} {
 		for i := len(list) - 1; i >= 0; i-- {
 			m := list[i]
 			if m.content == content && t.q.repeats.fresh(m, t.now) && !t.forgotten(m.stamp.ID) {
@@ -108,7 +110,7 @@ func (t *tx) forgetRepeat(id string) error {
 		return nil
 	}
 	if _, err := t.exec("DELETE FROM repeats WHERE id = ?", id); err != nil {
-		return fmt.Errorf("repeat memory: %w", err)
+		return fmt.Errorf("repeat acceptance: %w", err)
 	}
 	t.forget = append(t.forget, id)
 	return nil

@@ -131,7 +131,7 @@ func TestRepeatClockJumps(t *testing.T) {
 func TestRepeatMonotonic(t *testing.T) {
 	r := repeats{window: 5 * time.Minute}
 	now := time.Now()
-	m := memory{at: now}
+	m := acceptance{at: now}
 	wall := now.Round(0).Add(time.Hour) // a wall clock an hour off, without a monotonic reading
 	if r.fresh(m, wall) {
 		t.Fatal("wall times an hour apart are within the window")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"idtap/publisher/outbox/journal"
 )
 
 const sweepLimit = 200 // records per transaction, so that a tap never waits for a long sweep
@@ -61,30 +63,30 @@ func (q *Queue) retain() (more bool) {
 		return true
 	}
 	if changed > 0 {
-		q.conn.ExecContext(context.Background(), "PRAGMA incremental_vacuum(1000)") // what fails here is tried at the next sweep
+		q.file.Conn.ExecContext(context.Background(), "PRAGMA incremental_vacuum(1000)") // what fails here is tried at the next sweep
 		q.checkpoint()
 	}
 	return false
 }
 
 // prune deletes the oldest lines of the journal that are settled and older than
-// kept, and anchors the chain behind them. The last line stays: it holds the
+// kept, and anchors the chain after them. The last line stays: it holds the
 // sequence.
 func (t *tx) prune(kept int64) (int64, error) {
 	var first, stop sql.NullInt64
-	err := t.q.conn.QueryRowContext(t.ctx, `SELECT (SELECT min(row) FROM journal), (SELECT row FROM journal
+	err := t.q.file.Conn.QueryRowContext(t.ctx, `SELECT (SELECT min(row) FROM journal), (SELECT row FROM journal
 		WHERE state NOT IN ('erased', 'discarded') OR accepted_at >= ? OR row = (SELECT row FROM journal WHERE place <> ? ORDER BY row DESC LIMIT 1)
-		ORDER BY row LIMIT 1)`, kept, placeTaken).Scan(&first, &stop)
+		ORDER BY row LIMIT 1)`, kept, journal.PlaceTaken).Scan(&first, &stop)
 	if err != nil || !stop.Valid || stop.Int64 <= first.Int64 {
 		return 0, err
 	}
 	stop.Int64 = min(stop.Int64, first.Int64+sweepLimit)
 	var hash []byte
 	var row int64
-	if err := t.q.conn.QueryRowContext(t.ctx, "SELECT row, hash FROM journal WHERE row < ? ORDER BY row DESC LIMIT 1", stop.Int64).Scan(&row, &hash); err != nil {
+	if err := t.q.file.Conn.QueryRowContext(t.ctx, "SELECT row, hash FROM journal WHERE row < ? ORDER BY row DESC LIMIT 1", stop.Int64).Scan(&row, &hash); err != nil {
 		return 0, err
 	}
-	if err := setAnchor(t.ctx, t.q.conn, row, hash); err != nil {
+	if err := journal.SetAnchor(t.ctx, t.q.file.Conn, row, hash); err != nil {
 		return 0, err
 	}
 	return t.exec("DELETE FROM journal WHERE row < ?", stop.Int64)
@@ -92,27 +94,23 @@ func (t *tx) prune(kept int64) (int64, error) {
 
 // checkpoint folds the write-ahead log back into the file and empties it: bodies
 // that were erased stay in it otherwise, and a damaged place in a long log takes
-// everything behind it along. A reader that is in the way is not waited for; the
+// everything after it along. A reader that is in the way is not waited for; the
 // next tick tries again.
 func (q *Queue) checkpoint() {
-	if !q.dirty || q.conn == nil {
+	if !q.dirty || q.file == nil {
 		return
 	}
 	err := func() error {
 		ctx := context.Background()
-		if err := q.o.Fail("checkpoint.begin"); err != nil {
+		if err := q.fail("checkpoint.begin"); err != nil {
 			return err
 		}
-		if _, err := q.conn.ExecContext(ctx, "PRAGMA busy_timeout=0"); err != nil {
+		done, err := q.file.Checkpoint(ctx)
+		if err != nil {
 			return err
 		}
-		defer q.conn.ExecContext(ctx, "PRAGMA busy_timeout=1000")
-		var busy, frames, moved int
-		if err := q.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
-			return err
-		}
-		q.dirty = busy != 0
-		return q.room.measure(ctx, q.conn)
+		q.dirty = !done
+		return q.space.measure(ctx, q.file.Conn)
 	}()
 	if err != nil {
 		q.o.Log.Warn().Err(q.explain(err)).Msg("queue checkpoint failed, will be tried again")

@@ -6,24 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"idtap/publisher/event"
+	"idtap/publisher/outbox/journal"
 )
 
 // View reads a queue without owning it: beside a running daemon, which it never
 // holds up, or while none runs. A Queue is its own View.
 type View struct {
 	dir  string
-	keys *keyring // nil: bodies cannot be opened and are left out
+	keys *journal.Keyring // nil: bodies cannot be opened and are left out
 
-	mu   sync.RWMutex // held for reading during a query, for writing while a damaged file is replaced
-	db   *sql.DB
-	heal func(ctx context.Context, cause error) error // nil: a reader cannot
+	mu      sync.RWMutex // held for reading during a query, for writing while a damaged file is replaced
+	db      *sql.DB
+	recover func(ctx context.Context, cause error) error // nil: a reader cannot
 }
 
 // OpenView opens the queue in o.Dir for reading. The error is fs.ErrNotExist
@@ -31,29 +31,16 @@ type View struct {
 // access to the key file everything but bodies can be read.
 func OpenView(ctx context.Context, o Options) (*View, error) {
 	o = o.withDefaults()
-	path := filepath.Join(o.Dir, dbName)
-	if !exists(path) {
+	if !journal.Exists(o.Dir) {
 		return nil, fmt.Errorf("no queue in %s: %w", o.Dir, fs.ErrNotExist)
 	}
 	v := &View{dir: o.Dir}
-	v.keys, _ = loadKeys(o.KeyFile)
+	v.keys, _ = journal.LoadKeys(o.KeyFile)
 	if err := v.attach(); err != nil {
 		return nil, err
 	}
-	err := func() error {
-		conn, err := v.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		_, err = schemaVersion(ctx, conn, len(upgrades))
-		return err
-	}()
-	if err != nil {
+	if err := journal.CheckVersion(ctx, v.db); err != nil {
 		v.Close()
-		if damaged(err) && !errors.Is(err, ErrDamaged) {
-			err = fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
 		return nil, err
 	}
 	return v, nil
@@ -66,15 +53,9 @@ func (v *View) Close() error {
 	return v.db.Close()
 }
 
-func (v *View) attach() error {
-	db, err := openDB(filepath.Join(v.dir, dbName), true)
-	if err != nil {
-		return err
-	}
-	db.SetMaxOpenConns(4)
-	db.SetMaxIdleConns(2)
-	v.db = db
-	return nil
+func (v *View) attach() (err error) {
+	v.db, err = journal.OpenReader(v.dir)
+	return err
 }
 
 // read runs fn on the database that is current, and once more if the file turned
@@ -86,8 +67,8 @@ func (v *View) read(ctx context.Context, fn func(db *sql.DB) error) error {
 		return fn(v.db)
 	}
 	err := once()
-	if broken(err) && v.heal != nil {
-		if err := v.heal(ctx, err); err != nil {
+	if journal.IsBroken(err) && v.recover != nil {
+		if err := v.recover(ctx, err); err != nil {
 			return err
 		}
 		return once()
@@ -99,28 +80,28 @@ func (v *View) read(ctx context.Context, fn func(db *sql.DB) error) error {
 type ListFilter struct {
 	State State     // only this state
 	Since time.Time // accepted at or after
-	After int64     // rows behind this one
+	After int64     // rows after this one
 	Limit int       // at most this many, 0: 100
 }
 
 // Listed is a record without its body: nothing in it is personal.
 type Listed struct {
-	Row int64
+	Row int64 `json:"row"`
 	Stamp
-	Type     string
-	Subject  string
-	Filter   string
-	Refers   string
-	Kind     string
-	Status   string
-	Codes    []string
-	State    State
-	Requeued int
-	Ack      Ack    // zero until delivered
-	Reason   string // why it is dead
+	Type     string   `json:"type"`
+	Subject  string   `json:"subject"`
+	Filter   string   `json:"-"`
+	Refers   string   `json:"refers,omitempty"`
+	Kind     string   `json:"kind,omitempty"`
+	Status   string   `json:"status,omitempty"`
+	Codes    []string `json:"codes,omitempty"`
+	State    State    `json:"state"`
+	Reason   string   `json:"reason,omitempty"` // why it is dead
+	Requeued int      `json:"requeued,omitempty"`
+	Ack               // zero until delivered
 }
 
-// List gives records in journal order, clear columns only.
+// List returns records in journal order, clear columns only.
 func (v *View) List(ctx context.Context, f ListFilter) ([]Listed, error) {
 	where, args := "WHERE row > ?", []any{f.After}
 	if f.State != "" {
@@ -135,15 +116,15 @@ func (v *View) List(ctx context.Context, f ListFilter) ([]Listed, error) {
 	var list []Listed
 	err := v.read(ctx, func(db *sql.DB) error {
 		list = nil
-		return each(ctx, db, func(e *entry) error {
-			list = append(list, e.listed())
+		return journal.Each(ctx, db, func(e *journal.Entry) error {
+			list = append(list, listedOf(e))
 			return nil
 		}, where+" ORDER BY row LIMIT ?", append(args, f.Limit)...)
 	})
 	return list, err
 }
 
-// Get gives one record, with its body while that is kept. One whose seal is
+// Get returns one record, with its body while that is kept. One whose seal is
 // broken comes without a body and with ErrDamaged.
 func (v *View) Get(ctx context.Context, id string) (Record, error) {
 	list, err := v.records(ctx, "WHERE id = ?", id)
@@ -156,14 +137,14 @@ func (v *View) Get(ctx context.Context, id string) (Record, error) {
 	return list[0], err
 }
 
-// Recent gives the newest records accepted at or after since, oldest first,
+// Recent returns the newest records accepted at or after since, oldest first,
 // further subjects of one event left out.
 func (v *View) Recent(ctx context.Context, since time.Time, limit int) ([]Record, error) {
 	return v.list(ctx, `WHERE row IN (SELECT row FROM journal WHERE accepted_at >= ? AND place <> 1 AND state <> 'discarded'
 		ORDER BY row DESC LIMIT ?) ORDER BY row`, since.UnixMilli(), limit)
 }
 
-// FollowUps gives the confirmed, corrected and cancelled events about a
+// FollowUps returns the confirmed, corrected and cancelled events about a
 // recorded one, oldest first.
 func (v *View) FollowUps(ctx context.Context, id string) ([]Record, error) {
 	if id == "" {
@@ -175,7 +156,7 @@ func (v *View) FollowUps(ctx context.Context, id string) ([]Record, error) {
 // list is records, for callers that can do without the bodies that are damaged.
 func (v *View) list(ctx context.Context, where string, args ...any) ([]Record, error) {
 	list, err := v.records(ctx, where, args...)
-	if errors.Is(err, ErrDamaged) && !broken(err) {
+	if errors.Is(err, ErrDamaged) && !journal.IsBroken(err) {
 		err = nil
 	}
 	return list, err
@@ -188,15 +169,15 @@ func (v *View) records(ctx context.Context, where string, args ...any) ([]Record
 	var hurt error
 	err := v.read(ctx, func(db *sql.DB) error {
 		list, hurt = nil, nil
-		return each(ctx, db, func(e *entry) error {
+		return journal.Each(ctx, db, func(e *journal.Entry) error {
 			var body []byte
 			if v.keys != nil {
 				var err error
-				if body, err = e.open(v.keys); err != nil {
+				if body, err = e.Open(v.keys); err != nil {
 					hurt = err
 				}
 			}
-			list = append(list, e.record(body))
+			list = append(list, recordOf(e, body))
 			return nil
 		}, where, args...)
 	})
@@ -206,7 +187,7 @@ func (v *View) records(ctx context.Context, where string, args ...any) ([]Record
 	return list, err
 }
 
-// Quarantined gives the taps with error findings that are still kept, oldest
+// Quarantined returns the taps with error findings that are still kept, oldest
 // first. One whose seal is broken comes without a body.
 func (v *View) Quarantined(ctx context.Context) ([]Quarantined, error) {
 	var list []Quarantined
@@ -227,9 +208,9 @@ func (v *View) Quarantined(ctx context.Context) ([]Quarantined, error) {
 			if err := rows.Scan(&z.ID, &at, &z.Reader, &z.Kind, &codes, &z.Verified, &sealed); err != nil {
 				return err
 			}
-			z.At, z.Codes = fromMillis(at), splitCodes(codes)
+			z.At, z.Codes = journal.FromMillis(at), splitCodes(codes)
 			if v.keys != nil {
-				if plain, err := v.keys.open(sealed, z.clear()); err == nil {
+				if plain, err := v.keys.Open(sealed, z.clear()); err == nil {
 					z.Body = plain
 				}
 			}
@@ -245,7 +226,7 @@ func (q Quarantined) clear() []byte {
 	return fmt.Appendf(nil, "idtap quarantine v1\x00%q %d %q %q %q %t", q.ID, q.At.UnixMilli(), q.Reader, q.Kind, joinCodes(q.Codes), q.Verified)
 }
 
-// Counts gives how often each outcome came between from and to (to excluded):
+// Counts returns how often each outcome came between from and to (to excluded):
 // accepted, flagged, unverified (both also accepted), confirmed, corrected,
 // cancelled, delivered, and every outcome that was tallied.
 func (v *View) Counts(ctx context.Context, from, to time.Time) (map[string]int, error) {
@@ -300,14 +281,14 @@ func (v *View) Counts(ctx context.Context, from, to time.Time) (map[string]int, 
 	return counts, err
 }
 
-// Stats gives the queue's state. What only a running Queue knows (MaxBytes,
+// Stats returns the queue's state. What only a running Queue knows (MaxBytes,
 // Full) is zero in a View.
 func (v *View) Stats(ctx context.Context) (Stats, error) {
-	s := Stats{Bytes: diskBytes(v.dir)}
-	if free, err := freeBytes(v.dir); err == nil {
+	s := Stats{Dir: v.dir, Bytes: journal.DiskBytes(v.dir)}
+	if free, err := journal.FreeBytes(v.dir); err == nil {
 		s.FreeBytes = free
 	}
-	if a := asides(v.dir); len(a) > 0 {
+	if a := journal.Asides(v.dir); len(a) > 0 {
 		s.Fault = a[len(a)-1]
 	}
 	err := v.read(ctx, func(db *sql.DB) error {
@@ -347,25 +328,25 @@ func (v *View) Stats(ctx context.Context) (Stats, error) {
 			return err
 		}
 		if oldest.Valid {
-			s.Oldest = fromMillis(oldest.Int64)
+			s.Oldest = journal.FromMillis(oldest.Int64)
 		}
-		if t, err := metaInt(ctx, db, metaSent); err != nil {
+		if t, err := journal.MetaInt(ctx, db, journal.MetaSent); err != nil {
 			return err
 		} else if t != 0 {
-			s.LastDelivered = fromMillis(t)
+			s.LastDelivered = journal.FromMillis(t)
 		}
 		if s.Foreign, err = foreign(ctx, db); err != nil {
 			return err
 		}
 		var next uint64
-		s.Epoch, next, err = currentEpoch(ctx, db)
+		s.Epoch, next, err = journal.CurrentEpoch(ctx, db)
 		s.LastSeq = next - 1
 		return err
 	})
 	return s, err
 }
 
-// Chain gives where the compare-and-set chain of a filter stands.
+// Chain returns the position of the compare-and-set chain of a filter.
 func (v *View) Chain(ctx context.Context, filter string) (ChainState, bool, error) {
 	c := ChainState{Filter: filter}
 	err := v.read(ctx, func(db *sql.DB) error {
@@ -380,44 +361,22 @@ func (v *View) Chain(ctx context.Context, filter string) (ChainState, bool, erro
 	return c, err == nil, err
 }
 
-// Gap is what damage took: records of these sequence numbers, or, where they
-// cannot be told, as many records of unknown ones (Epoch empty). If they had
-// been delivered only the journal lost them.
-type Gap struct {
-	Epoch       string
-	First, Last uint64
-	Records     uint64
-	FoundAt     time.Time
-	File        string // name of the damaged queue that was set aside
-}
-
-// Gaps gives what damage took, oldest first.
+// Gaps returns what damage took, oldest first.
 func (v *View) Gaps(ctx context.Context) ([]Gap, error) {
 	var list []Gap
 	err := v.read(ctx, func(db *sql.DB) (err error) {
-		list, err = gaps(ctx, db)
+		list, err = journal.Gaps(ctx, db)
 		return err
 	})
 	return list, err
 }
 
-func gaps(ctx context.Context, db querier) ([]Gap, error) {
-	rows, err := db.QueryContext(ctx, "SELECT epoch, first, last, records, found_at, file FROM gaps ORDER BY rowid")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []Gap
-	for rows.Next() {
-		var g Gap
-		var at int64
-		if err := rows.Scan(&g.Epoch, &g.First, &g.Last, &g.Records, &at, &g.File); err != nil {
-			return nil, err
-		}
-		g.FoundAt = fromMillis(at)
-		list = append(list, g)
-	}
-	return list, rows.Err()
+// Verify checks the whole queue: the file's structure, every link of the chain,
+// every seal, and that the journal is as long as it was left.
+func (v *View) Verify(ctx context.Context) (VerifyReport, error) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return journal.Verify(ctx, v.dir, v.db, v.keys)
 }
 
 // AuditLine says who did what to which record.
@@ -426,7 +385,7 @@ type AuditLine struct {
 	Who, What, ID string
 }
 
-// AuditLines gives the newest audit lines, oldest first.
+// AuditLines returns the newest audit lines, oldest first.
 func (v *View) AuditLines(ctx context.Context, limit int) ([]AuditLine, error) {
 	var list []AuditLine
 	err := v.read(ctx, func(db *sql.DB) error {
@@ -442,7 +401,7 @@ func (v *View) AuditLines(ctx context.Context, limit int) ([]AuditLine, error) {
 			if err := rows.Scan(&at, &l.Who, &l.What, &l.ID); err != nil {
 				return err
 			}
-			l.At = fromMillis(at)
+			l.At = journal.FromMillis(at)
 			list = append(list, l)
 		}
 		return rows.Err()
@@ -450,36 +409,8 @@ func (v *View) AuditLines(ctx context.Context, limit int) ([]AuditLine, error) {
 	return list, err
 }
 
-// querier is what a connection, a pool and a transaction share.
-type querier interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}
-
-// meta reads a value, "" where there is none.
-func meta(ctx context.Context, db querier, name string) (string, error) {
-	var s string
-	err := db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", name).Scan(&s)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return s, err
-}
-
-func metaInt(ctx context.Context, db querier, name string) (int64, error) {
-	s, err := meta(ctx, db, name)
-	if err != nil || s == "" {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0, nil // damaged and of no consequence
-	}
-	return n, nil
-}
-
-func foreign(ctx context.Context, db querier) (*Foreign, error) {
-	s, err := meta(ctx, db, metaForeign)
+func foreign(ctx context.Context, db journal.Querier) (*Foreign, error) {
+	s, err := journal.Meta(ctx, db, journal.MetaForeign)
 	if err != nil || s == "" {
 		return nil, err
 	}
@@ -489,22 +420,4 @@ func foreign(ctx context.Context, db querier) (*Foreign, error) {
 		return nil, nil // damaged: the forwarder meets it again
 	}
 	return &Foreign{Epoch: epoch, LastSeq: n}, nil
-}
-
-// currentEpoch gives the epoch that new records get and their next number.
-func currentEpoch(ctx context.Context, db querier) (epoch string, next uint64, err error) {
-	var first int64
-	if err := db.QueryRowContext(ctx, "SELECT epoch, next_seq, first_row FROM epochs ORDER BY n DESC LIMIT 1").Scan(&epoch, &next, &first); err != nil {
-		return "", 0, err
-	}
-	// Only an event in the place of a discarded one is out of order.
-	var last sql.NullInt64
-	err = db.QueryRowContext(ctx, "SELECT seq FROM journal WHERE row >= ? AND epoch = ? AND place <> ? ORDER BY row DESC LIMIT 1", first, epoch, placeTaken).Scan(&last)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", 0, err
-	}
-	if last.Valid && uint64(last.Int64) >= next {
-		next = uint64(last.Int64) + 1
-	}
-	return epoch, next, nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"idtap/publisher/outbox/journal"
 )
 
 const (
@@ -25,16 +27,16 @@ type tx struct {
 	q     *Queue
 	ctx   context.Context
 	now   time.Time
-	tip   tip
+	tail  journal.Tail
 	grown int64 // bytes added
 	wakes bool  // something new waits for delivery
 
-	remember []memory
+	remember []acceptance
 	forget   []string
 }
 
 func (t *tx) exec(query string, args ...any) (changed int64, err error) {
-	r, err := t.q.conn.ExecContext(t.ctx, query, args...)
+	r, err := t.q.file.Conn.ExecContext(t.ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +78,7 @@ func (q *Queue) write() {
 			case <-q.closing:
 				return
 			case o := <-q.ops:
-				q.commit(q.gather(o))
+				q.commit(q.collect(o))
 			default:
 				swept = q.o.Clock.Now()
 				sweep = q.retain()
@@ -88,7 +90,7 @@ func (q *Queue) write() {
 			q.checkpoint()
 			return
 		case o := <-q.ops:
-			q.commit(q.gather(o))
+			q.commit(q.collect(o))
 			busy = true
 		case <-tick.Chan():
 			age := q.o.Clock.Since(swept)
@@ -101,9 +103,9 @@ func (q *Queue) write() {
 	}
 }
 
-// gather takes whatever else waits by now into the same transaction: one sync
+// collect takes whatever else waits by now into the same transaction: one sync
 // for all of it.
-func (q *Queue) gather(first *op) []*op {
+func (q *Queue) collect(first *op) []*op {
 	batch := []*op{first}
 	for len(batch) < maxBatch {
 		select {
@@ -131,10 +133,10 @@ func (q *Queue) commit(batch []*op) {
 		one := []*op{o}
 		_, err := q.try(one)
 		switch {
-		case sqliteCode(err) == codeFull:
+		case journal.IsFull(err):
 			q.checkpoint() // the log's own room may be what is missing
 			_, err = q.try(one)
-		case damaged(err):
+		case journal.IsDamaged(err):
 			if err = q.replace(context.Background(), err); err == nil {
 				_, err = q.try(one)
 			}
@@ -143,12 +145,12 @@ func (q *Queue) commit(batch []*op) {
 	}
 }
 
-// try runs ops in one transaction and says whether it was committed.
+// try runs ops in one transaction and reports whether it was committed.
 func (q *Queue) try(batch []*op) (stored bool, err error) {
-	if q.conn == nil {
+	if q.file == nil {
 		return false, fmt.Errorf("%w, and could not be replaced", ErrDamaged)
 	}
-	t := &tx{q: q, ctx: context.Background(), now: q.o.Clock.Now(), tip: q.tip}
+	t := &tx{q: q, ctx: context.Background(), now: q.o.Clock.Now(), tail: q.file.Tail}
 	if err := t.step(batch, "begin"); err != nil {
 		return false, err
 	}
@@ -170,27 +172,24 @@ func (q *Queue) try(batch []*op) (stored bool, err error) {
 		t.exec("ROLLBACK") // SQLite has done so by itself after a full disk
 		return false, err
 	}
-	q.took(t)
+	q.applyCommit(t)
 	return true, t.step(batch, "committed")
 }
 
 func (t *tx) step(batch []*op, when string) error {
 	for _, o := range batch {
-		if err := t.q.o.Fail(o.name + "." + when); err != nil {
+		if err := t.q.fail(o.name + "." + when); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// took brings memory up to what was committed.
-func (q *Queue) took(t *tx) {
-	if t.tip.row != q.tip.row {
-		writeHead(q.head, q.keys, t.tip)
-	}
+// applyCommit brings memory up to what was committed.
+func (q *Queue) applyCommit(t *tx) {
+	q.file.Committed(t.tail)
 	q.dirty = true
-	q.tip = t.tip
-	q.room.grew(t.grown)
+	q.space.grew(t.grown)
 	for _, id := range t.forget {
 		q.repeats.drop(id)
 	}
@@ -210,9 +209,9 @@ func (q *Queue) explain(err error) error {
 	switch {
 	case err == nil || errors.Is(err, ErrFull):
 		return err
-	case sqliteCode(err) == codeFull:
+	case journal.IsFull(err):
 		return fmt.Errorf("%w: the disk is full", ErrFull)
-	case sqliteCode(err) == codeIOErr && q.room.full():
+	case journal.IsIOError(err) && q.space.full():
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err

@@ -20,6 +20,7 @@ import (
 
 	"idtap/publisher/bus"
 	"idtap/publisher/event"
+	"idtap/publisher/internal/failpoint"
 	"idtap/publisher/outbox"
 )
 
@@ -62,7 +63,7 @@ func child() error {
 		return nil
 	}
 	dir := os.Getenv(childDir)
-	q, err := outbox.Open(ctx, outbox.Options{Dir: dir, Log: zerolog.New(io.Discard), Fail: die})
+	q, err := outbox.Open(failpoint.With(ctx, die), outbox.Options{Dir: dir, Log: zerolog.New(io.Discard)})
 	if err != nil {
 		return err
 	}

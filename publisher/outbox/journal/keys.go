@@ -1,4 +1,4 @@
-package outbox
+package journal
 
 import (
 	"bufio"
@@ -61,22 +61,22 @@ func newQueueKey(secret []byte) (queueKey, error) {
 	return k, err
 }
 
-// derive makes a key for one purpose (HKDF-SHA-256, RFC 5869).
+// derive returns a key for one purpose (HKDF-SHA-256, RFC 5869).
 func (k queueKey) derive(purpose string, size int) ([]byte, error) {
 	return hkdf.Key(sha256.New, k.secret, nil, "idtap queue v1: "+purpose, size)
 }
 
-// keyring is the key file in memory: old keys open, the last one seals.
-type keyring struct {
+// Keyring is the key file in memory: every key opens, the last one seals.
+type Keyring struct {
 	keys []queueKey
 }
 
-// seal encrypts plain with the newest key (AES-256-GCM, random nonce):
+// Seal encrypts plain with the newest key (AES-256-GCM, random nonce):
 //
 //	version(1) key id(4) nonce(12) ciphertext tag(16)
 //
 // about ties the result to what it belongs to; opening needs the same bytes.
-func (r *keyring) seal(plain, about []byte) []byte {
+func (r *Keyring) Seal(plain, about []byte) []byte {
 	k := r.keys[len(r.keys)-1]
 	out := make([]byte, sealHeader, sealHeader+len(plain)+k.aead.Overhead())
 	out[0] = sealVersion
@@ -85,8 +85,8 @@ func (r *keyring) seal(plain, about []byte) []byte {
 	return k.aead.Seal(out, out[1+keyIDSize:sealHeader], plain, about)
 }
 
-// open decrypts what seal made; the error is errNoKey or ErrDamaged.
-func (r *keyring) open(sealed, about []byte) ([]byte, error) {
+// Open decrypts what Seal made. The error is ErrDamaged, or errNoKey.
+func (r *Keyring) Open(sealed, about []byte) ([]byte, error) {
 	if len(sealed) < sealHeader || sealed[0] != sealVersion {
 		return nil, fmt.Errorf("%w: not a sealed value", ErrDamaged)
 	}
@@ -103,7 +103,7 @@ func (r *keyring) open(sealed, about []byte) ([]byte, error) {
 	return nil, fmt.Errorf("%w (key %s)", errNoKey, id)
 }
 
-func (r *keyring) has(id string) bool {
+func (r *Keyring) has(id string) bool {
 	for _, k := range r.keys {
 		if k.id.String() == id {
 			return true
@@ -112,21 +112,22 @@ func (r *keyring) has(id string) bool {
 	return false
 }
 
-func (r *keyring) newest() keyID { return r.keys[len(r.keys)-1].id }
+// Newest returns the id of the key that seals.
+func (r *Keyring) Newest() string { return r.keys[len(r.keys)-1].id.String() }
 
-// derive makes a key from the oldest line, so that a rotation changes neither
+// Derive returns a key for one purpose, made from the oldest line, so that a rotation changes neither
 // person.ref nor the embedded store's key.
-func (r *keyring) derive(purpose string, size int) []byte {
+func (r *Keyring) Derive(purpose string, size int) []byte {
 	b, err := r.keys[0].derive(purpose, size)
 	if err != nil {
-		panic("outbox: hkdf: " + err.Error()) // only for absurd sizes
+		panic("journal: hkdf: " + err.Error()) // only for absurd sizes
 	}
 	return b
 }
 
-// loadKeys reads a key file. A missing one is fs.ErrNotExist, everything else
-// that is wrong with it ErrKey.
-func loadKeys(file string) (*keyring, error) {
+// LoadKeys reads a key file. The error is fs.ErrNotExist if there is none, and
+// ErrKey for everything else that is wrong with it.
+func LoadKeys(file string) (*Keyring, error) {
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -141,8 +142,8 @@ func loadKeys(file string) (*keyring, error) {
 	return r, nil
 }
 
-func parseKeys(b []byte) (*keyring, error) {
-	r := &keyring{}
+func parseKeys(b []byte) (*Keyring, error) {
+	r := &Keyring{}
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -178,9 +179,9 @@ func parseKeys(b []byte) (*keyring, error) {
 	return r, nil
 }
 
-// addKey appends a new key to a key file, which it creates with mode 0600 if
+// AddKey appends a new key to a key file, which it creates with mode 0600 if
 // need be. The file is replaced whole and synced: it is never half a file.
-func addKey(file string, now time.Time) (string, error) {
+func AddKey(file string, now time.Time) (string, error) {
 	old, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		old, err = []byte(keyNotice), nil
@@ -202,21 +203,4 @@ func addKey(file string, now time.Time) (string, error) {
 		return "", err
 	}
 	return k.id.String(), replaceFile(file, append(old, line...))
-}
-
-// RotateKey appends a new key to the key file of a queue that no daemon has
-// open. Records sealed so far keep opening with the older lines; a line may be
-// deleted once `idtap outbox verify` no longer names its key, except the first,
-// from which person.ref and the embedded store's key are derived.
-func RotateKey(o Options) (string, error) {
-	o = o.withDefaults()
-	l, err := lockDir(o.Dir)
-	if err != nil {
-		return "", err
-	}
-	defer l.release()
-	if _, err := loadKeys(o.KeyFile); err != nil {
-		return "", err
-	}
-	return addKey(o.KeyFile, o.Clock.Now())
 }

@@ -1,4 +1,4 @@
-package outbox
+package journal
 
 import (
 	"errors"
@@ -19,8 +19,7 @@ const (
 	keyName     = "outbox.key"
 )
 
-// makeDir makes a directory that is the owner's alone. One that exists is only
-// narrowed if it is the queue's own name for it to hold.
+// makeDir makes a directory for its owner alone. One that is there stays as it is.
 func makeDir(dir string) error {
 	_, err := os.Stat(dir)
 	if err == nil {
@@ -35,15 +34,15 @@ func makeDir(dir string) error {
 	return restrict(dir)
 }
 
-// ownDir makes dir and narrows it to its owner, as it holds nothing but the queue.
-func ownDir(dir string) error {
+// OwnDir makes dir and narrows it to its owner, as it holds nothing but the queue.
+func OwnDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	return restrict(dir)
 }
 
-// createFile makes an empty file for its owner alone, or narrows the one there.
+// createFile makes an empty file for its owner alone, or narrows the one that is there.
 // SQLite gives -wal and -shm the mode of the database file.
 func createFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -82,14 +81,23 @@ func replaceFile(path string, b []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// Path returns the path of the queue file in dir.
+func Path(dir string) string { return filepath.Join(dir, dbName) }
+
+// KeyPath returns the path of the key file in dir.
+func KeyPath(dir string) string { return filepath.Join(dir, keyName) }
+
+// Exists reports whether there is a queue file in dir.
+func Exists(dir string) bool { return exists(Path(dir)) }
+
 // exists reports whether a file is there and holds anything.
 func exists(path string) bool {
 	fi, err := os.Stat(path)
 	return err == nil && fi.Size() > 0
 }
 
-// asides are the damaged queues that were set aside, oldest first.
-func asides(dir string) []string {
+// Asides returns the paths of the damaged queues that were set aside, oldest first.
+func Asides(dir string) []string {
 	found, err := filepath.Glob(filepath.Join(dir, asidePrefix+"*.db"))
 	if err != nil {
 		return nil
@@ -98,8 +106,8 @@ func asides(dir string) []string {
 	return found
 }
 
-// diskBytes is what the queue takes on the disk, write-ahead log included.
-func diskBytes(dir string) int64 {
+// DiskBytes returns what the queue takes on the disk, write-ahead log included.
+func DiskBytes(dir string) int64 {
 	var n int64
 	for _, suffix := range []string{"", "-wal"} {
 		if fi, err := os.Stat(filepath.Join(dir, dbName+suffix)); err == nil {

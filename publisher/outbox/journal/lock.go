@@ -1,4 +1,4 @@
-package outbox
+package journal
 
 import (
 	"fmt"
@@ -24,13 +24,13 @@ func (e *LockedError) Error() string {
 
 func (e *LockedError) Unwrap() error { return ErrLocked }
 
-// dirLock is the queue's own lock: neither SQLite nor the embedded server keeps
-// a second daemon out.
-type dirLock struct{ f *os.File }
+// Lock is the queue's own lock: neither SQLite nor the embedded server keeps a
+// second daemon out.
+type Lock struct{ f *os.File }
 
-// lockDir takes the lock of a directory or says who has it. The lock is the
+// LockDir takes the lock of a directory or says who has it. The lock is the
 // kernel's and ends with the process; the file stays and holds the pid.
-func lockDir(dir string) (*dirLock, error) {
+func LockDir(dir string) (*Lock, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -51,14 +51,17 @@ func lockDir(dir string) (*dirLock, error) {
 		f.Close()
 		return nil, fmt.Errorf("queue lock %s: %w", path, err)
 	}
-	return &dirLock{f}, nil
+	return &Lock{f}, nil
 }
 
-// release gives the lock back and forgets the pid, which another process may get.
-func (l *dirLock) release() error {
+// Release gives the lock back and forgets the pid, which another process may get.
+func (l *Lock) Release() error {
 	l.f.Truncate(0)
 	return l.f.Close()
 }
+
+// Owner returns the process that has the lock as its file says, 0 if none.
+func Owner(dir string) int { return readPID(filepath.Join(dir, lockName)) }
 
 func readPID(path string) int {
 	b, err := os.ReadFile(path)

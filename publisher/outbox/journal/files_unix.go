@@ -1,6 +1,6 @@
 //go:build unix
 
-package outbox
+package journal
 
 import (
 	"os"
@@ -34,8 +34,8 @@ func syncDir(dir string) error {
 	return f.Sync()
 }
 
-// freeBytes is what an ordinary user may still write on dir's file system.
-func freeBytes(dir string) (int64, error) {
+// FreeBytes returns what an ordinary user may still write on dir's file system.
+func FreeBytes(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, os.NewSyscallError("statfs", err)

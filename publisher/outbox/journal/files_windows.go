@@ -1,4 +1,4 @@
-package outbox
+package journal
 
 import (
 	"errors"
@@ -31,8 +31,8 @@ func restrict(path string) error {
 // syncDir does nothing: Windows has no directory sync, NTFS journals renames.
 func syncDir(string) error { return nil }
 
-// freeBytes is what this user may still write on dir's volume.
-func freeBytes(dir string) (int64, error) {
+// FreeBytes returns what this user may still write on dir's volume.
+func FreeBytes(dir string) (int64, error) {
 	p, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, err
@@ -45,7 +45,7 @@ func freeBytes(dir string) (int64, error) {
 }
 
 // lockFile takes an exclusive lock that ends with the process, without waiting.
-// The locked byte lies far behind the text, which others may thus read.
+// The locked byte lies far after the text, which others may thus read.
 func lockFile(f *os.File) error {
 	return windows.LockFileEx(windows.Handle(f.Fd()),
 		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &windows.Overlapped{OffsetHigh: 1})

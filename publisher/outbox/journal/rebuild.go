@@ -1,4 +1,4 @@
-package outbox
+package journal
 
 import (
 	"bytes"
@@ -12,63 +12,40 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
-// replace puts a new file in the place of a damaged one, which it keeps under a
-// dated name, and goes on with everything readable carried over.
+// Recovery sets a damaged queue aside, under a dated name, and puts a new file
+// with everything readable in its place.
 //
 // A record is carried over if its seal is whole, an erased line if the chain
 // holds it. They keep id, epoch, sequence number and state. New records get a
 // new epoch: how far the old one had gone cannot be proven, and a number must
 // never be given twice. Numbers that are missing are named as gaps.
-func (q *Queue) replace(ctx context.Context, cause error) error {
-	q.o.Log.Error().Err(cause).Msg("the queue is damaged: it is set aside and what is readable carried over")
-	head, headed := tip{}, false
-	if f, err := os.Open(filepath.Join(q.dir, headName)); err == nil {
-		head, headed = readHead(f, q.keys)
-		f.Close()
-	}
-	q.mu.Lock() // readers wait until the new file is in its place
-	err := func() error {
-		defer q.mu.Unlock()
-		if err := q.detachKeepingLog(); err != nil {
-			return err
-		}
-		if !exists(filepath.Join(q.dir, readyName)) { // else an exchange before this one was interrupted
-			aside := asideName(q.o)
-			n, err := rebuild(ctx, q.o, q.keys, aside, head, headed)
-			if err != nil {
-				return err
-			}
-			q.o.Log.Warn().Str("file", aside).Int("carried", n).Msg("a new queue is begun; the damaged one is kept")
-		}
-		if err := finishRebuild(q.o); err != nil {
-			return err
-		}
-		return q.start(ctx)
-	}()
-	if err != nil {
-		return fmt.Errorf("%w; replacing it failed: %w", ErrDamaged, err)
-	}
-	return nil
+type Recovery struct {
+	Dir  string
+	Keys *Keyring
+	Now  time.Time
+	Step func(string) error // between the steps, for tests
 }
 
-// detachKeepingLog closes the files and leaves the write-ahead log as it is,
-// which SQLite folds back and deletes when the last connection closes: behind a
-// damaged place in it there may be whole records.
-func (q *Queue) detachKeepingLog() error {
-	wal := filepath.Join(q.dir, dbName) + "-wal"
-	log, err := os.ReadFile(wal)
-	q.detach()
-	if err != nil || len(log) == 0 {
-		return nil
+// Run recovers the queue, which nothing may have open. It returns the path of
+// the damaged file and how many records were carried over; the path is empty if
+// an exchange of files that had been interrupted was completed.
+func (r Recovery) Run(ctx context.Context) (aside string, carried int, err error) {
+	head, headed := loadHead(r.Dir, r.Keys)
+	if !exists(filepath.Join(r.Dir, readyName)) {
+		aside = r.asideName()
+		if carried, err = r.rebuild(ctx, aside, head, headed); err != nil {
+			return "", 0, err
+		}
 	}
-	return replaceFile(wal, log)
+	return aside, carried, r.Finish()
 }
 
-// asideName is where a damaged queue goes: dated, never a name already taken.
-func asideName(o Options) string {
-	base := filepath.Join(o.Dir, asidePrefix+o.Clock.Now().UTC().Format("20060102T150405Z"))
+// asideName returns where a damaged queue goes: dated, never a name already taken.
+func (r Recovery) asideName() string {
+	base := filepath.Join(r.Dir, asidePrefix+r.Now.UTC().Format("20060102T150405Z"))
 	name := base + ".db"
 	for i := 2; ; i++ {
 		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
@@ -79,10 +56,10 @@ func asideName(o Options) string {
 }
 
 // rebuild fills a new file from the damaged one and syncs it under readyName.
-// Until then the damaged file is untouched; from then on finishRebuild can
-// complete the exchange after any interruption.
-func rebuild(ctx context.Context, o Options, keys *keyring, aside string, head tip, headed bool) (int, error) {
-	path := filepath.Join(o.Dir, rebuildName)
+// Until then the damaged file is untouched; from then on Finish can complete the
+// exchange after any interruption.
+func (r Recovery) rebuild(ctx context.Context, aside string, head Tail, headed bool) (int, error) {
+	path := filepath.Join(r.Dir, rebuildName)
 	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return 0, err
@@ -105,11 +82,11 @@ func rebuild(ctx context.Context, o Options, keys *keyring, aside string, head t
 	if err := upgrade(ctx, conn, upgrades); err != nil {
 		return 0, err
 	}
-	found := salvage(ctx, filepath.Join(o.Dir, dbName), keys, head.row)
+	found := salvage(ctx, Path(r.Dir), r.Keys, head.Row)
 	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
 		return 0, err
 	}
-	if err := found.store(ctx, conn, o, aside, head, headed); err != nil {
+	if err := found.store(ctx, conn, r.Now, aside, head, headed); err != nil {
 		return 0, err
 	}
 	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
@@ -118,20 +95,19 @@ func rebuild(ctx context.Context, o Options, keys *keyring, aside string, head t
 	if err := errors.Join(conn.Close(), db.Close()); err != nil {
 		return 0, err
 	}
-	if err := o.Fail("rebuild.written"); err != nil {
+	if err := r.Step("rebuild.written"); err != nil {
 		return 0, err
 	}
-	if err := os.Rename(path, filepath.Join(o.Dir, readyName)); err != nil {
+	if err := os.Rename(path, filepath.Join(r.Dir, readyName)); err != nil {
 		return 0, err
 	}
-	return len(found.entries), syncDir(o.Dir)
+	return len(found.entries), syncDir(r.Dir)
 }
 
-// finishRebuild exchanges the files once a rebuilt queue is ready; it may be
-// repeated. The old write-ahead log goes first: beside the new file SQLite would
+// Finish exchanges the files if a rebuilt queue is ready; it may be repeated. The old write-ahead log goes first: beside the new file SQLite would
 // replay it into that one.
-func finishRebuild(o Options) error {
-	ready := filepath.Join(o.Dir, readyName)
+func (r Recovery) Finish() error {
+	ready := filepath.Join(r.Dir, readyName)
 	if !exists(ready) {
 		return nil
 	}
@@ -139,37 +115,37 @@ func finishRebuild(o Options) error {
 	if err != nil {
 		return err
 	}
-	aside, err := meta(context.Background(), db, metaAside)
+	aside, err := Meta(context.Background(), db, metaAside)
 	db.Close()
 	if err != nil {
 		return err
 	}
-	aside = filepath.Join(o.Dir, filepath.Base(aside))
-	old := filepath.Join(o.Dir, dbName)
+	aside = filepath.Join(r.Dir, filepath.Base(aside))
+	old := Path(r.Dir)
 	for _, suffix := range []string{"-wal", "-shm", ""} {
 		err := os.Rename(old+suffix, aside+suffix)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if err := o.Fail("rebuild.aside"); err != nil {
+		if err := r.Step("rebuild.aside"); err != nil {
 			return err
 		}
 	}
-	if err := os.Remove(filepath.Join(o.Dir, headName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(filepath.Join(r.Dir, headName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := syncDir(o.Dir); err != nil {
+	if err := syncDir(r.Dir); err != nil {
 		return err
 	}
 	if err := os.Rename(ready, old); err != nil {
 		return err
 	}
-	return syncDir(o.Dir)
+	return syncDir(r.Dir)
 }
 
 // salvaged is what could be read of a damaged queue.
 type salvaged struct {
-	entries []*entry // in order of rows
+	entries []*Entry // in order of rows
 	tables  map[string][][]any
 	pruned  int64 // last row that was taken out for its age
 	gaps    []Gap // named before
@@ -187,36 +163,36 @@ var carried = []struct{ name, columns string }{
 }
 
 // salvage reads whatever it can and never fails.
-func salvage(ctx context.Context, path string, keys *keyring, lastRow int64) salvaged {
+func salvage(ctx context.Context, path string, keys *Keyring, lastRow int64) salvaged {
 	s := salvaged{tables: map[string][][]any{}}
-	good := map[int64]*entry{}
-	keep := func(e *entry) {
-		if old, ok := good[e.row]; ok && !e.supersedes(old) {
+	good := map[int64]*Entry{}
+	keep := func(e *Entry) {
+		if old, ok := good[e.Row]; ok && !e.supersedes(old) {
 			return
 		}
-		good[e.row] = e
+		good[e.Row] = e
 	}
 	if db, err := openDB(path, true); err == nil {
 		s.copyTables(ctx, db)
-		var lines []*entry
+		var lines []*Entry
 		top := lastRow
-		scanEntries(ctx, db, lastRow, func(e *entry) { lines = append(lines, e); top = max(top, e.row) })
+		scanEntries(ctx, db, lastRow, func(e *Entry) { lines = append(lines, e); top = max(top, e.Row) })
 		pruned, prev, _ := anchor(ctx, db)
 		s.pruned = pruned
-		s.gaps, _ = gaps(ctx, db)
+		s.gaps, _ = Gaps(ctx, db)
 		db.Close()
 		for _, e := range lines {
-			// Over a gap of before the chain was joined again, too.
-			if e.genuine(keys) || e.body == nil && bytes.Equal(e.link(prev), e.hash) {
+			// The chain is joined over an earlier gap, too.
+			if e.genuine(keys) || e.Body == nil && bytes.Equal(e.link(prev), e.Hash) {
 				keep(e)
 			}
-			prev = e.hash
+			prev = e.Hash
 		}
 	}
-	lines, bodies := carve(path)
+	lines, bodies := scanPages(path)
 	for _, e := range lines {
-		for _, b := range bodies[e.row] {
-			if e.body = b; e.genuine(keys) {
+		for _, b := range bodies[e.Row] {
+			if e.Body = b; e.genuine(keys) {
 				keep(e)
 				break
 			}
@@ -225,46 +201,46 @@ func salvage(ctx context.Context, path string, keys *keyring, lastRow int64) sal
 	for _, e := range good {
 		s.entries = append(s.entries, e)
 	}
-	slices.SortFunc(s.entries, func(a, b *entry) int { return cmp.Compare(a.row, b.row) })
+	slices.SortFunc(s.entries, func(a, b *Entry) int { return cmp.Compare(a.Row, b.Row) })
 	return s
 }
 
 // scanEntries calls fn for each line of the journal that can be read, in order.
 // Where a page is broken it goes on line by line.
-func scanEntries(ctx context.Context, db *sql.DB, lastRow int64, fn func(*entry)) {
+func scanEntries(ctx context.Context, db *sql.DB, lastRow int64, fn func(*Entry)) {
 	last := int64(0)
-	take := func(e *entry) error {
-		last = e.row
+	take := func(e *Entry) error {
+		last = e.Row
 		fn(e)
 		return nil
 	}
-	if each(ctx, db, take, "ORDER BY row") == nil {
+	if Each(ctx, db, take, "ORDER BY row") == nil {
 		return
 	}
 	var top sql.NullInt64
 	db.QueryRowContext(ctx, "SELECT max(row) FROM journal").Scan(&top)
 	for row := last + 1; row <= max(top.Int64, lastRow) && ctx.Err() == nil; row++ {
-		each(ctx, db, take, "WHERE row = ?", row)
+		Each(ctx, db, take, "WHERE row = ?", row)
 	}
 }
 
 // genuine reports whether a line's sealed body opens: then all of its clear
 // columns are what was accepted, as the seal is tied to them.
-func (e *entry) genuine(keys *keyring) bool {
-	if e.body == nil {
+func (e *Entry) genuine(keys *Keyring) bool {
+	if e.Body == nil {
 		return false
 	}
-	_, err := e.open(keys)
+	_, err := e.Open(keys)
 	return err == nil
 }
 
 // supersedes reports whether e tells more of the same record's fate than old.
-func (e *entry) supersedes(old *entry) bool {
-	if e.requeued != old.requeued {
-		return e.requeued > old.requeued
+func (e *Entry) supersedes(old *Entry) bool {
+	if e.Requeued != old.Requeued {
+		return e.Requeued > old.Requeued
 	}
-	rank := func(e *entry) int {
-		return slices.Index([]State{Waiting, Dead, Delivered, Erased, Discarded}, e.state)
+	rank := func(e *Entry) int {
+		return slices.Index([]State{Waiting, Dead, Delivered, Erased, Discarded}, e.State)
 	}
 	return rank(e) > rank(old)
 }
@@ -292,42 +268,41 @@ func (s *salvaged) copyTables(ctx context.Context, db *sql.DB) {
 }
 
 // store writes what was salvaged into the new file.
-func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside string, head tip, headed bool) error {
+func (s *salvaged) store(ctx context.Context, conn *sql.Conn, now time.Time, aside string, head Tail, headed bool) error {
 	for _, t := range carried {
 		query := "INSERT OR IGNORE INTO " + t.name + " (" + t.columns + ") VALUES (?" + strings.Repeat(",?", strings.Count(t.columns, ",")) + ")"
 		for _, row := range s.tables[t.name] {
-			if _, err := conn.ExecContext(ctx, query, row...); err != nil && !refused(err) {
+			if _, err := conn.ExecContext(ctx, query, row...); err != nil && !isConstraint(err) {
 				return err
 			}
 		}
 	}
 	start := sha256.Sum256([]byte("idtap rebuilt queue\x00" + filepath.Base(aside)))
 	prev, last := start[:], s.pruned
-	now := o.Clock.Now()
 	var keysUsed []string
 	for _, e := range s.entries {
 		e.settle()
-		if e.body != nil {
-			sum := sha256.Sum256(e.body)
-			e.sum = sum[:]
-			if id := keyID(e.body[1 : 1+keyIDSize]).String(); !slices.Contains(keysUsed, id) {
+		if e.Body != nil {
+			sum := sha256.Sum256(e.Body)
+			e.Sum = sum[:]
+			if id := keyID(e.Body[1 : 1+keyIDSize]).String(); !slices.Contains(keysUsed, id) {
 				keysUsed = append(keysUsed, id)
 			}
 		}
-		e.hash = e.link(prev)
-		if _, err := conn.ExecContext(ctx, entryInsert, e.values()...); err != nil {
-			if refused(err) {
-				continue // an id that stands there already
+		e.Hash = e.link(prev)
+		if _, err := conn.ExecContext(ctx, insertEntry, e.values()...); err != nil {
+			if isConstraint(err) {
+				continue // an id that is there already
 			}
 			return err
 		}
-		if e.body != nil {
-			if _, err := conn.ExecContext(ctx, bodyInsert, e.row, e.body); err != nil {
+		if e.Body != nil {
+			if _, err := conn.ExecContext(ctx, insertBody, e.Row, e.Body); err != nil {
 				return err
 			}
 		}
-		prev, last = e.hash, e.row
-		if _, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO epochs (epoch, next_seq, first_row, begun_at) VALUES (?, 1, ?, ?)", e.epoch, e.row, e.acceptedAt); err != nil {
+		prev, last = e.Hash, e.Row
+		if _, err := conn.ExecContext(ctx, "INSERT OR IGNORE INTO epochs (epoch, next_seq, first_row, begun_at) VALUES (?, 1, ?, ?)", e.Epoch, e.Row, e.AcceptedAt); err != nil {
 			return err
 		}
 	}
@@ -337,14 +312,14 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 			return err
 		}
 	}
-	if err := newEpoch(ctx, conn, 1, last+1, now); err != nil {
+	if err := BeginEpoch(ctx, conn, 1, last+1, now); err != nil {
 		return err
 	}
-	if err := setAnchor(ctx, conn, s.pruned, start[:]); err != nil {
+	if err := SetAnchor(ctx, conn, s.pruned, start[:]); err != nil {
 		return err
 	}
 	for _, m := range [][2]string{{metaAside, filepath.Base(aside)}, {metaKeys, strings.Join(keysUsed, " ")}} {
-		if err := setMeta(ctx, conn, m[0], m[1]); err != nil {
+		if err := SetMeta(ctx, conn, m[0], m[1]); err != nil {
 			return err
 		}
 	}
@@ -352,25 +327,25 @@ func (s *salvaged) store(ctx context.Context, conn *sql.Conn, o Options, aside s
 }
 
 // settle makes a carried line's state one that it can have. A state that was
-// itself damaged is told by what else stands there: better published twice under
+// itself damaged is told by what else is there: better published twice under
 // one id than never.
-func (e *entry) settle() {
+func (e *Entry) settle() {
 	switch {
-	case e.body == nil && e.state != Discarded:
-		e.state = Erased
-	case e.body == nil:
-	case e.state == Waiting, e.state == Dead, e.state == Delivered:
-	case e.streamSeq.Valid && e.streamSeq.Int64 > 0 && e.requeued == 0:
-		e.state = Delivered
+	case e.Body == nil && e.State != Discarded:
+		e.State = Erased
+	case e.Body == nil:
+	case e.State == Waiting, e.State == Dead, e.State == Delivered:
+	case e.StreamSeq.Valid && e.StreamSeq.Int64 > 0 && e.Requeued == 0:
+		e.State = Delivered
 	default:
-		e.state = Waiting
+		e.State = Waiting
 	}
 }
 
 // missing names what is not among the entries and was not named before: by
 // sequence numbers where the neighbours tell them, else by how many rows the
 // journal is short of.
-func (s *salvaged) missing(head tip, headed bool) []Gap {
+func (s *salvaged) missing(head Tail, headed bool) []Gap {
 	var found []Gap
 	short := -s.pruned
 	name := func(epoch string, first, last uint64) {
@@ -382,25 +357,25 @@ func (s *salvaged) missing(head tip, headed bool) []Gap {
 	}
 	seqs := map[string][]uint64{}
 	for _, e := range s.entries {
-		seqs[e.epoch] = append(seqs[e.epoch], e.seq)
+		seqs[e.Epoch] = append(seqs[e.Epoch], e.Seq)
 	}
 	if n := len(s.entries); n > 0 {
 		first := s.entries[0]
-		if lead := uint64(first.row - 1 - s.pruned); lead > 0 {
-			name(first.epoch, max(first.seq, lead+1)-lead, first.seq-1)
+		if lead := uint64(first.Row - 1 - s.pruned); lead > 0 {
+			name(first.Epoch, max(first.Seq, lead+1)-lead, first.Seq-1)
 		}
-		short += s.entries[n-1].row - int64(n)
+		short += s.entries[n-1].Row - int64(n)
 	}
-	if headed && head.row > 0 {
+	if headed && head.Row > 0 {
 		if n := len(s.entries); n == 0 {
-			short += head.row
+			short += head.Row
 		} else {
-			short += max(0, head.row-s.entries[n-1].row)
+			short += max(0, head.Row-s.entries[n-1].Row)
 		}
-		if len(seqs[head.epoch]) == 0 && head.next > 1 {
-			name(head.epoch, 1, head.next-1)
+		if len(seqs[head.Epoch]) == 0 && head.Next > 1 {
+			name(head.Epoch, 1, head.Next-1)
 		}
-		seqs[head.epoch] = append(seqs[head.epoch], head.next)
+		seqs[head.Epoch] = append(seqs[head.Epoch], head.Next)
 	}
 	for epoch, list := range seqs {
 		list = slices.Compact(slices.Sorted(slices.Values(list)))

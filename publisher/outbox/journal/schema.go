@@ -1,21 +1,14 @@
-package outbox
+package journal
 
 import (
 	"context"
 	"database/sql"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
-
-	"modernc.org/sqlite"
 )
 
 // upgrades take a queue file from one schema version to the next; the first
@@ -88,57 +81,6 @@ CREATE INDEX tallies_time ON tallies (at);
 CREATE TABLE audit (at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL) STRICT;
 `}
 
-// Names in the meta table.
-const (
-	metaSchema  = "schema"  // version again: a damaged header is not taken for a newer idtap
-	metaKeys    = "keys"    // ids of keys that sealed anything, space-separated
-	metaAnchor  = "anchor"  // "<row> <hash>" that the first row of the journal is chained to
-	metaForeign = "foreign" // "<epoch> <last sequence>" met on this desk's filter
-	metaAside   = "aside"   // in a queue being rebuilt: where the damaged file goes
-	metaSent    = "sent"    // when the last record was delivered
-)
-
-// openDB opens one of the queue's files. SQLite's own defaults would lose the
-// last records in a power cut (synchronous=NORMAL suffices only without WAL) and
-// leave erased bodies in free pages.
-func openDB(path string, readOnly bool, pragmas ...string) (*sql.DB, error) {
-	q := url.Values{"_pragma": append([]string{"busy_timeout(1000)", "trusted_schema(off)", "cell_size_check(on)"}, pragmas...)}
-	if readOnly {
-		q.Set("mode", "ro")
-		q.Add("_pragma", "query_only(on)")
-	}
-	p := filepath.ToSlash(path)
-	if !strings.HasPrefix(p, "/") {
-		p = "/" + p // C:/...
-	}
-	return sql.Open("sqlite", (&url.URL{Scheme: "file", Path: p, RawQuery: q.Encode()}).String())
-}
-
-// durable sets what the promise "accepted" rests on and reads it back.
-func durable(ctx context.Context, conn *sql.Conn) error {
-	// Takes only in a file that is still empty: freed pages can be given back.
-	if _, err := conn.ExecContext(ctx, "PRAGMA auto_vacuum=incremental"); err != nil {
-		return err
-	}
-	for _, p := range []struct{ name, set, want string }{
-		{"journal_mode", "wal", "wal"},
-		{"synchronous", "full", "2"},
-		{"secure_delete", "on", "1"},
-	} {
-		if _, err := conn.ExecContext(ctx, "PRAGMA "+p.name+"="+p.set); err != nil {
-			return err
-		}
-		var got string
-		if err := conn.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
-			return err
-		}
-		if got != p.want {
-			return fmt.Errorf("this file system does not let the queue set %s=%s (it stays %s)", p.name, p.set, got)
-		}
-	}
-	return nil
-}
-
 // checkHeader looks at those bytes of a queue file's head that never change. Some
 // of them SQLite takes for another program's wish, such as not to write.
 func checkHeader(path string) error {
@@ -190,7 +132,7 @@ func schemaVersion(ctx context.Context, conn *sql.Conn, known int) (int, error) 
 }
 
 // definitions is the text of every table and index in a file.
-func definitions(ctx context.Context, conn querier) (string, error) {
+func definitions(ctx context.Context, conn Querier) (string, error) {
 	var all sql.NullString
 	err := conn.QueryRowContext(ctx, "SELECT group_concat(type || name || tbl_name || sql, ';') FROM (SELECT * FROM sqlite_schema ORDER BY name)").Scan(&all)
 	return all.String, err
@@ -217,7 +159,7 @@ var ownDefinitions = sync.OnceValues(func() (string, error) {
 
 // checkSchema compares the tables in a file with our own: a damaged definition
 // is still a definition to SQLite.
-func checkSchema(ctx context.Context, conn querier) error {
+func checkSchema(ctx context.Context, conn Querier) error {
 	want, err := ownDefinitions()
 	if err != nil {
 		return err
@@ -249,57 +191,3 @@ func upgrade(ctx context.Context, conn *sql.Conn, steps []string) error {
 	}
 	return nil
 }
-
-// Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
-const (
-	codeError      = 1 // among others: a table or column that is not there
-	codeIOErr      = 10
-	codeCorrupt    = 11
-	codeFull       = 13
-	codeConstraint = 19
-	codeMismatch   = 20
-	codeNotADB     = 26
-
-	codeShortRead = codeIOErr | 2<<8 // the file ends too early
-)
-
-func sqliteCode(err error) int {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		return e.Code() & 0xff
-	}
-	return -1
-}
-
-// refused reports whether a row does not fit the table it should enter.
-func refused(err error) bool {
-	c := sqliteCode(err)
-	return c == codeConstraint || c == codeMismatch
-}
-
-// broken reports whether SQLite says that the file is not whole.
-func broken(err error) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	return e.Code()&0xff == codeCorrupt || e.Code()&0xff == codeNotADB || e.Code() == codeShortRead
-}
-
-// senseless reports whether an error of the check at the start can only come of
-// what stands in the file: our own statements are sound, so a column that is not
-// there, or holds something else, is damage.
-func senseless(err error) bool {
-	var path *fs.PathError
-	switch sqliteCode(err) {
-	case codeError, codeConstraint, codeMismatch:
-		return true
-	case -1:
-		return !errors.Is(err, ErrNewer) && !errors.Is(err, ErrKey) && !errors.Is(err, context.Canceled) &&
-			!errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &path)
-	}
-	return broken(err)
-}
-
-// damaged reports whether err says so, or a check of our own.
-func damaged(err error) bool { return broken(err) || errors.Is(err, ErrDamaged) }

@@ -1,4 +1,4 @@
-package outbox
+package journal
 
 import (
 	"bytes"
@@ -20,17 +20,17 @@ const (
 	frameHeader    = 24
 	maxLocal       = pageSize - 35
 	minLocal       = (pageSize-12)*32/255 - 23
-	maxCarvedBytes = 4 << 20 // of one record
+	maxRecordBytes = 4 << 20 // of one record
 )
 
-var journalWidth = strings.Count(entryColumns, ",") + 1
+var width = strings.Count(columns, ",") + 1
 
-// carve looks for journal lines and sealed bodies in every page of a damaged
+// scanPages looks for journal lines and sealed bodies in every page of a damaged
 // queue file and of its write-ahead log, whatever SQLite itself still reads of
 // them: a broken header, index or log frame hides records that are whole. Which
 // body belongs to which line its seal proves.
-func carve(path string) (lines []*entry, bodies map[int64][][]byte) {
-	c := carver{newest: map[uint32]int64{}, bodies: map[int64][][]byte{}}
+func scanPages(path string) (lines []*Entry, bodies map[int64][][]byte) {
+	c := pageScanner{newest: map[uint32]int64{}, bodies: map[int64][][]byte{}}
 	if f, err := os.Open(path); err == nil {
 		defer f.Close()
 		c.db = f
@@ -51,17 +51,17 @@ func carve(path string) (lines []*entry, bodies map[int64][][]byte) {
 	return c.lines, c.bodies
 }
 
-type carver struct {
+type pageScanner struct {
 	db, wal io.ReaderAt
-	newest  map[uint32]int64 // page number -> where its newest image stands in the log
+	newest  map[uint32]int64 // page number -> where its newest image is in the log
 
-	lines  []*entry
+	lines  []*Entry
 	bodies map[int64][][]byte
 }
 
 // pages looks through the pages of a file that begin at first, step apart. The
 // last one may be cut off.
-func (c *carver) pages(src io.ReaderAt, first, step int64) {
+func (c *pageScanner) pages(src io.ReaderAt, first, step int64) {
 	if src == nil {
 		return
 	}
@@ -78,10 +78,10 @@ func (c *carver) pages(src io.ReaderAt, first, step int64) {
 // leaf tries every byte of a page as the start of a cell: size, row and then a
 // record header that begins with its own length and the empty first column. The
 // page's own header and cell pointers may be damaged and are not asked.
-func (c *carver) leaf(page []byte) {
+func (c *pageScanner) leaf(page []byte) {
 	for at := range page {
 		size, n := varint(page[at:])
-		if n == 0 || size < sealHeader || size > maxCarvedBytes {
+		if n == 0 || size < sealHeader || size > maxRecordBytes {
 			continue
 		}
 		row, m := varint(page[at+n:])
@@ -89,7 +89,7 @@ func (c *carver) leaf(page []byte) {
 		if m == 0 || row > math.MaxInt64 || len(local) < 3 || local[1] != 0 {
 			continue
 		}
-		line, body := int(local[0]) > journalWidth && local[0] < 0x80, local[0] >= 3 && local[0] <= 6
+		line, body := int(local[0]) > width && local[0] < 0x80, local[0] >= 3 && local[0] <= 6
 		if !line && !body {
 			continue
 		}
@@ -101,7 +101,7 @@ func (c *carver) leaf(page []byte) {
 		if !ok {
 			continue
 		}
-		v[0] = int64(row) // the primary key stands outside
+		v[0] = int64(row) // the primary key is outside the record
 		if line {
 			if e, ok := parseEntry(v); ok {
 				c.lines = append(c.lines, e)
@@ -115,8 +115,8 @@ func (c *carver) leaf(page []byte) {
 	}
 }
 
-// payload gives a cell's content, following it to overflow pages.
-func (c *carver) payload(local []byte, size int) ([]byte, bool) {
+// payload returns a cell's content, following it to overflow pages.
+func (c *pageScanner) payload(local []byte, size int) ([]byte, bool) {
 	if size <= maxLocal {
 		if len(local) < size {
 			return nil, false
@@ -144,7 +144,7 @@ func (c *carver) payload(local []byte, size int) ([]byte, bool) {
 }
 
 // page reads the newest image of a page.
-func (c *carver) page(n uint32, into []byte) bool {
+func (c *pageScanner) page(n uint32, into []byte) bool {
 	if n == 0 {
 		return false
 	}
@@ -169,26 +169,26 @@ func parseRecord(b []byte) ([]any, bool) {
 	var v []any
 	for len(types) > 0 {
 		t, n := varint(types)
-		if n == 0 || len(v) == journalWidth {
+		if n == 0 || len(v) == width {
 			return nil, false
 		}
 		types = types[n:]
-		value, width, ok := field(t, values)
+		value, n, ok := field(t, values)
 		if !ok {
 			return nil, false
 		}
-		v, values = append(v, value), values[width:]
+		v, values = append(v, value), values[n:]
 	}
 	return v, len(values) == 0
 }
 
 // parseEntry makes a journal line of a record that is one, without its body.
-func parseEntry(v []any) (*entry, bool) {
-	if len(v) != journalWidth {
+func parseEntry(v []any) (*Entry, bool) {
+	if len(v) != width {
 		return nil, false
 	}
-	e := new(entry)
-	return e, e.scan(carved(append(v, nil))) == nil
+	e := new(Entry)
+	return e, e.scan(scannedRow(append(v, nil))) == nil
 }
 
 // parseBody makes a sealed body of a record that looks like one.
@@ -201,33 +201,33 @@ func parseBody(v []any) ([]byte, bool) {
 }
 
 // field reads one value of a record by its serial type.
-func field(t uint64, b []byte) (value any, width int, ok bool) {
+func field(t uint64, b []byte) (value any, size int, ok bool) {
 	switch {
 	case t == 0:
 		return nil, 0, true
 	case t == 8 || t == 9:
 		return int64(t - 8), 0, true
 	case t <= 6:
-		width = []int{0, 1, 2, 3, 4, 6, 8}[t]
-		if len(b) < width {
+		size = []int{0, 1, 2, 3, 4, 6, 8}[t]
+		if len(b) < size {
 			return nil, 0, false
 		}
 		n := int64(int8(b[0]))
-		for _, c := range b[1:width] {
+		for _, c := range b[1:size] {
 			n = n<<8 | int64(c)
 		}
-		return n, width, true
-	case t < 12 || t > maxCarvedBytes*2:
+		return n, size, true
+	case t < 12 || t > maxRecordBytes*2:
 		return nil, 0, false
 	}
-	width = int(t-12) / 2
-	if len(b) < width {
+	size = int(t-12) / 2
+	if len(b) < size {
 		return nil, 0, false
 	}
 	if t%2 == 0 {
-		return append([]byte{}, b[:width]...), width, true
+		return append([]byte{}, b[:size]...), size, true
 	}
-	return string(b[:width]), width, true
+	return string(b[:size]), size, true
 }
 
 // varint reads SQLite's big-endian variable-length integer; n is 0 where b ends
@@ -246,12 +246,12 @@ func varint(b []byte) (v uint64, n int) {
 	return v<<8 | uint64(b[n]), n + 1
 }
 
-// carved lets entry.scan read values that no query gave.
-type carved []any
+// scannedRow lets Entry.scan read values that no query returned.
+type scannedRow []any
 
-func (c carved) Scan(into ...any) error {
+func (r scannedRow) Scan(into ...any) error {
 	for i, to := range into {
-		if err := assign(to, c[i]); err != nil {
+		if err := assign(to, r[i]); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,276 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// File is a queue file opened by the one who writes it.
+type File struct {
+	Conn *sql.Conn // the one connection that writes
+	Tail Tail      // as of the last commit
+
+	dir         string
+	keys        *Keyring
+	db          *sql.DB
+	head        *os.File
+	insertEntry *sql.Stmt
+	insertBody  *sql.Stmt
+}
+
+// Open checks the queue file in dir and opens it for writing; where there is
+// none it makes one. The check reads only: a connection that may write throws
+// away what it takes for a useless log, and with it records that could still be
+// found there.
+func Open(ctx context.Context, dir string, keys *Keyring, now time.Time) (*File, error) {
+	f := &File{dir: dir, keys: keys}
+	if err := f.open(ctx, now); err != nil {
+		f.Abandon()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *File) open(ctx context.Context, now time.Time) error {
+	path := Path(f.dir)
+	checked := false
+	var err error
+	if f.head, err = openHead(f.dir); err != nil {
+		return err
+	}
+	if exists(path) && !exists(path+"-journal") { // a journal: killed while the file was made
+		checked, err = f.inspect(ctx, path)
+		if err != nil && isCorruption(err) && !errors.Is(err, ErrDamaged) {
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+	}
+	if err := createFile(path); err != nil {
+		return fmt.Errorf("queue file: %w", err)
+	}
+	if err := syncDir(f.dir); err != nil {
+		return fmt.Errorf("queue directory: %w", err)
+	}
+	if f.db, err = openDB(path, false); err != nil {
+		return fmt.Errorf("queue file: %w", err)
+	}
+	f.db.SetMaxOpenConns(1)
+	if f.Conn, err = f.db.Conn(ctx); err != nil {
+		return fmt.Errorf("queue file: %w", err)
+	}
+	if err := f.load(ctx, checked, now); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
+}
+
+// inspect checks a file that is there without writing to it. It leaves one of
+// an older schema to be checked after its upgrade.
+func (f *File) inspect(ctx context.Context, path string) (checked bool, err error) {
+	if err := checkHeader(path); err != nil {
+		return false, err
+	}
+	db, err := openDB(path, true)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	version, err := schemaVersion(ctx, conn, len(upgrades))
+	if err != nil || version < len(upgrades) {
+		return false, err
+	}
+	return true, check(ctx, conn, f.keys, f.head, &f.Tail)
+}
+
+// load brings the file to this version and memory up to the file.
+func (f *File) load(ctx context.Context, checked bool, now time.Time) error {
+	if err := durable(ctx, f.Conn); err != nil {
+		return err
+	}
+	if err := upgrade(ctx, f.Conn, upgrades); err != nil {
+		return err
+	}
+	if !checked {
+		if err := check(ctx, f.Conn, f.keys, f.head, &f.Tail); err != nil {
+			return err
+		}
+	}
+	var err error
+	if err = f.begin(ctx, now); err != nil {
+		return err
+	}
+	if f.Tail.Epoch, f.Tail.Next, err = CurrentEpoch(ctx, f.Conn); err != nil {
+		return err
+	}
+	if f.insertEntry, err = f.Conn.PrepareContext(ctx, insertEntry); err != nil {
+		return err
+	}
+	f.insertBody, err = f.Conn.PrepareContext(ctx, insertBody)
+	return err
+}
+
+// begin makes the epoch of a new queue and notes the key in use.
+func (f *File) begin(ctx context.Context, now time.Time) error {
+	var n int
+	if err := f.Conn.QueryRowContext(ctx, "SELECT count(*) FROM epochs").Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		if err := BeginEpoch(ctx, f.Conn, 1, f.Tail.Row+1, now); err != nil {
+			return err
+		}
+	}
+	used, err := Meta(ctx, f.Conn, metaKeys)
+	if err != nil {
+		return err
+	}
+	if id := f.keys.Newest(); !slices.Contains(strings.Fields(used), id) {
+		return SetMeta(ctx, f.Conn, metaKeys, strings.TrimSpace(used+" "+id))
+	}
+	return nil
+}
+
+// Append seals a body into e and adds it after t, which it moves to the new
+// line. It belongs in a transaction of Conn; after its commit, Committed tells
+// the file.
+func (f *File) Append(ctx context.Context, t *Tail, e *Entry, body []byte) error {
+	e.Row = t.Row + 1
+	e.seal(f.keys, body, t.Hash)
+	if _, err := f.insertEntry.ExecContext(ctx, e.values()...); err != nil {
+		return err
+	}
+	if _, err := f.insertBody.ExecContext(ctx, e.Row, e.Body); err != nil {
+		return err
+	}
+	t.Row, t.Hash = e.Row, e.Hash
+	if e.Place != PlaceTaken {
+		t.Next = e.Seq + 1
+	}
+	return nil
+}
+
+// Committed notes where the journal ends after a commit.
+func (f *File) Committed(t Tail) {
+	if t.Row != f.Tail.Row {
+		writeHead(f.head, f.keys, t)
+	}
+	f.Tail = t
+}
+
+// Checkpoint folds the write-ahead log back into the file and empties it. A
+// reader that is in the way is not waited for: then done is false.
+func (f *File) Checkpoint(ctx context.Context) (done bool, err error) {
+	if _, err := f.Conn.ExecContext(ctx, "PRAGMA busy_timeout=0"); err != nil {
+		return false, err
+	}
+	defer f.Conn.ExecContext(ctx, "PRAGMA busy_timeout=1000")
+	var busy, frames, moved int
+	if err := f.Conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
+		return false, err
+	}
+	return busy == 0, nil
+}
+
+// Close closes the file; the last connection to it folds the log back.
+func (f *File) Close() error {
+	var errs []error
+	for _, s := range []*sql.Stmt{f.insertEntry, f.insertBody} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if f.Conn != nil {
+		errs = append(errs, f.Conn.Close())
+	}
+	if f.db != nil {
+		errs = append(errs, f.db.Close())
+	}
+	if f.head != nil {
+		errs = append(errs, f.head.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Abandon closes a damaged file and leaves its log as it is: after a damaged
+// place in it there may be whole records. Whatever reads the file must have been
+// closed before.
+func (f *File) Abandon() error {
+	if f.db == nil {
+		return f.Close()
+	}
+	wal := Path(f.dir) + "-wal"
+	log, err := os.ReadFile(wal)
+	f.Close()
+	if err != nil || len(log) == 0 {
+		return nil
+	}
+	return replaceFile(wal, log)
+}
+
+// OpenReader opens the queue file in dir for reading, beside whoever writes it.
+func OpenReader(dir string) (*sql.DB, error) {
+	db, err := openDB(Path(dir), true)
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(2)
+	return db, nil
+}
+
+// CheckVersion reports whether this idtap reads the queue file: the error is
+// ErrNewer or ErrDamaged if not.
+func CheckVersion(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = schemaVersion(ctx, conn, len(upgrades))
+	if IsDamaged(err) && !errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+// OpenKeys reads the key file of the queue in dir. It makes one only where
+// nothing sealed exists: a lost key must not be papered over by a new one.
+func OpenKeys(ctx context.Context, dir, file string, now time.Time) (*Keyring, error) {
+	keys, err := LoadKeys(file)
+	if err == nil && filepath.Dir(file) == filepath.Clean(dir) {
+		err = restrict(file)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return keys, err
+	}
+	if Exists(dir) {
+		db, err := openDB(Path(dir), true)
+		if err != nil {
+			return nil, err
+		}
+		defer db.Close()
+		if used, err := Meta(ctx, db, metaKeys); used != "" || err != nil && !IsDamaged(err) {
+			return nil, fmt.Errorf("%w: %s is missing: put a copy back, or move the queue in %s away", ErrKey, file, dir)
+		}
+	}
+	if _, err := AddKey(file, now); err != nil {
+		return nil, fmt.Errorf("queue key: %w", err)
+	}
+	return LoadKeys(file)
+}
