@@ -37,7 +37,7 @@ type Queue interface {
 
 // Options of an Intake.
 type Options struct {
-	Desk          event.DeskFacts
+	Desk          DeskFacts
 	SubjectHukou  string // county, province or none
 	RefuseExpired bool   // policy.expired: refuse
 	Retain        time.Duration
@@ -70,7 +70,7 @@ func (i *Intake) State(s reader.State) {
 // means that the queue could not take it; offered again later, it is settled
 // then.
 func (i *Intake) Tap(ctx context.Context, t reader.Tap) error {
-	data := event.NewRegistration(t, i.o.Desk)
+	data := NewRegistration(t, i.o.Desk)
 	shown := Tapped{Reader: t.Reader, Data: data, Verified: t.Verified, Photo: t.Photo}
 	var err error
 	switch {
@@ -92,7 +92,7 @@ func (i *Intake) Tap(ctx context.Context, t reader.Tap) error {
 		}
 	}
 	i.o.Log.Info().Str("reader", t.Reader).Str("outcome", string(shown.Outcome)).Str("kind", data.Document.Kind).
-		Strs("findings", codes(t.Checked.Findings)).Bool("verified", t.Verified).Int64("read_ms", data.Timing.ReadMS).
+		Strs("findings", codes(data.Quality.Findings)).Bool("verified", t.Verified).Int64("read_ms", data.Timing.ReadMS).
 		Str("id", shown.ID).Err(err).Msg("tap")
 	for _, o := range i.o.Observers {
 		o.Tapped(shown)
@@ -126,7 +126,7 @@ func (i *Intake) quarantine(ctx context.Context, t reader.Tap, shown *Tapped) er
 	}
 	now := i.o.Clock.Now()
 	id, err := i.o.Queue.Quarantine(ctx, outbox.Quarantined{At: now, Reader: t.Reader, Kind: shown.Data.Document.Kind,
-		Codes: codes(t.Checked.Findings), Verified: t.Verified, Body: body})
+		Codes: codes(shown.Data.Quality.Findings), Verified: t.Verified, Body: body})
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (i *Intake) quarantine(ctx context.Context, t reader.Tap, shown *Tapped) er
 
 func (i *Intake) tally(ctx context.Context, t reader.Tap, outcome Outcome) error {
 	return i.o.Queue.Tally(ctx, outbox.Tally{At: i.o.Clock.Now(), Outcome: string(outcome),
-		Kind: string(t.Checked.Kind), Codes: codes(t.Checked.Findings)})
+		Kind: string(t.Checked.Kind), Codes: codes(findings(t.Checked.Findings))})
 }
 
 // draft is the recorded event of a registration, without body and repeat key.
@@ -172,7 +172,7 @@ func repeatKey(key []byte, c identity.Checked) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func codes(findings []identity.Finding) []string {
+func codes(findings []event.Finding) []string {
 	list := make([]string, 0, len(findings))
 	for _, f := range findings {
 		list = append(list, f.Code)

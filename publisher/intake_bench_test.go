@@ -11,7 +11,6 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
 
-	"idtap/publisher/event"
 	"idtap/publisher/outbox"
 )
 
@@ -32,7 +31,7 @@ func BenchmarkAcceptance(b *testing.B) {
 	}
 	defer raw.Close()
 	i := NewIntake(Options{
-		Desk:         event.DeskFacts{ID: "desk-1", Division: "410105", Role: "both", Zone: time.UTC, RefKey: q.RefKey()},
+		Desk:         DeskFacts{ID: "desk-1", Division: "410105", Role: "both", Zone: time.UTC, RefKey: q.RefKey()},
 		SubjectHukou: "county", Retain: 72 * time.Hour, Queue: q, Clock: clockwork.NewRealClock(), Log: zerolog.Nop(),
 	})
 	block := make([]byte, 2048)

@@ -147,7 +147,7 @@ func newBench(t *testing.T, change func(*Options)) bench {
 	clock := clockwork.NewFakeClockAt(time.Date(2026, 11, 21, 9, 30, 0, 0, zone))
 	b := bench{queue: &memory{clock: clock, repeats: map[string]outbox.Stamp{}}, seen: &watcher{}, log: &bytes.Buffer{}}
 	o := Options{
-		Desk:         event.DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "both", Zone: zone, RefKey: []byte("0123456789abcdef0123456789abcdef")},
+		Desk:         DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "both", Zone: zone, RefKey: []byte("0123456789abcdef0123456789abcdef")},
 		SubjectHukou: "county", Retain: 72 * time.Hour, Queue: b.queue, Observers: []Observer{b.seen}, Clock: clock, Log: zerolog.New(b.log),
 	}
 	if change != nil {

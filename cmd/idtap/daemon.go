@@ -25,7 +25,6 @@ import (
 	"idtap/publisher"
 	"idtap/publisher/bus"
 	"idtap/publisher/desk"
-	"idtap/publisher/event"
 	"idtap/publisher/outbox"
 	"idtap/reader"
 	"idtap/reader/identity"
@@ -89,7 +88,7 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.intake = publisher.NewIntake(publisher.Options{
-		Desk: event.DeskFacts{
+		Desk: publisher.DeskFacts{
 			ID: d.cfg.Desk.ID, Division: d.cfg.Desk.Division, Unit: d.cfg.Desk.Unit, Role: d.cfg.Desk.Role,
 			Operator: d.cfg.Desk.Operator, LegalBasis: d.cfg.Desk.LegalBasis, NoticeVersion: d.cfg.Desk.NoticeVersion,
 			Test: d.demo, EmbedPhoto: d.cfg.Policy.Photo == "embed", Zone: d.zone, RefKey: refKey,

@@ -17,7 +17,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
-	"idtap/publisher/event"
+	"idtap/publisher"
 	"idtap/reader"
 	"idtap/reader/card"
 	"idtap/reader/identity"
@@ -331,7 +331,7 @@ func (d *decoder) finish() error {
 	raw := *d.open
 	d.open = nil
 	tap := reader.Tap{Reader: "decode", FoundAt: d.options.Now, Checked: identity.Check(card.Parse(raw), d.options)}
-	reg := event.NewRegistration(tap, event.DeskFacts{Division: d.options.DeskDivision, Zone: d.options.Now.Location()})
+	reg := publisher.NewRegistration(tap, publisher.DeskFacts{Division: d.options.DeskDivision, Zone: d.options.Now.Location()})
 	reg.Timing.AcceptedAt = reg.Timing.FoundAt
 	line, err := json.Marshal(reg)
 	if err != nil {

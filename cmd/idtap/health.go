@@ -36,9 +36,9 @@ func (h *health) Reader(s reader.State) {
 	d := h.daemon
 	d.log.Debug().Str("reader", s.Reader).Str("phase", string(s.Phase)).Uint64("line_errors", s.Counts.LineErrors).Err(s.Err).Msg("phase")
 	before, known := h.note(s)
-	facts := event.DeskFacts{ID: d.cfg.Desk.ID, Division: d.cfg.Desk.Division, Zone: d.zone, Test: d.demo}
-	status, tell := event.NewReaderStatus(facts, s)
-	if earlier, told := event.NewReaderStatus(facts, before); !tell || known && told && earlier.State == status.State {
+	facts := publisher.DeskFacts{ID: d.cfg.Desk.ID, Division: d.cfg.Desk.Division, Zone: d.zone, Test: d.demo}
+	status, tell := publisher.NewReaderStatus(facts, s)
+	if earlier, told := publisher.NewReaderStatus(facts, before); !tell || known && told && earlier.State == status.State {
 		return
 	}
 	l := d.log.Info()
@@ -49,7 +49,7 @@ func (h *health) Reader(s reader.State) {
 		}
 	}
 	l.Str("reader", s.Reader).Str("state", status.State).Str("sam", s.Identity.SAM).Int("baud", s.Identity.Baud).Msg("reader")
-	env, err := event.StatusEnvelope(facts, s.Reader, s.Since)
+	env, err := event.StatusEnvelope(event.Place{DeskDivision: facts.Division, DeskID: facts.ID}, s.Reader, s.Since)
 	if err == nil {
 		err = d.bus.ReaderStatus(env, status)
 	}
@@ -204,10 +204,10 @@ func (h *health) diag() diagnosis.Report {
 }
 
 func (h *health) readerHealth() []readerHealth {
-	facts := event.DeskFacts{ID: h.daemon.cfg.Desk.ID, Zone: h.daemon.zone}
+	facts := publisher.DeskFacts{ID: h.daemon.cfg.Desk.ID, Zone: h.daemon.zone}
 	list := []readerHealth{}
 	for _, s := range h.states() {
-		status, worth := event.NewReaderStatus(facts, s)
+		status, worth := publisher.NewReaderStatus(facts, s)
 		if !worth {
 			status.State = string(reader.Starting)
 		}

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -257,11 +255,12 @@ func (t *follower) show(header map[string][]string, subject string, data []byte)
 	}
 	line := ""
 	if t.asJSON {
-		line, err = structured(env, data)
+		whole, err := event.MarshalCloudEvent(env, data)
 		if err != nil {
 			t.note("%s 的数据不是 JSON", "%s: its data is no JSON", env.ID)
 			return
 		}
+		line = string(whole)
 	} else {
 		shown := env
 		shown.Time = env.Time.Local()
@@ -270,33 +269,6 @@ func (t *follower) show(header map[string][]string, subject string, data []byte)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	fmt.Fprintln(t.out, line)
-}
-
-// structured is the whole event as CloudEvents writes it in JSON, with the NATS
-// subject as its subject.
-func structured(env event.Envelope, data []byte) (string, error) {
-	e := struct {
-		SpecVersion string          `json:"specversion"`
-		ID          string          `json:"id"`
-		Type        string          `json:"type"`
-		Source      string          `json:"source"`
-		Subject     string          `json:"subject"`
-		Time        string          `json:"time"`
-		Sequence    string          `json:"sequence,omitempty"`
-		Epoch       string          `json:"epoch,omitempty"`
-		Schema      string          `json:"dataschema"`
-		Content     string          `json:"datacontenttype"`
-		Suite       string          `json:"suite,omitempty"`
-		Data        json.RawMessage `json:"data"`
-	}{
-		"1.0", env.ID, env.Type, env.Source, env.Subject, env.TimeText(), "", env.Epoch,
-		event.SchemaURL(env.Type), env.Content, env.Suite, data,
-	}
-	if env.Seq > 0 {
-		e.Sequence = strconv.FormatUint(env.Seq, 10)
-	}
-	line, err := json.Marshal(e)
-	return string(line), err
 }
 
 // note tells the person something that is no result.

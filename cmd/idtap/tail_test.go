@@ -268,7 +268,7 @@ func TestTailFollowsReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	env, err := event.StatusEnvelope(event.DeskFacts{ID: "d"}, "front", time.Now())
+	env, err := event.StatusEnvelope(event.Place{DeskID: "d"}, "front", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -255,7 +255,7 @@ func TestReaderStatesAreToldAgainAfterAReconnect(t *testing.T) {
 	d.until("delivering", Health.Delivering)
 	heard := must[*nats.Subscription](t)(c.nc.SubscribeSync(event.StatusSubject(division, "d1")))
 	must[any](t)(nil, c.nc.Flush())
-	env := must[event.Envelope](t)(event.StatusEnvelope(event.DeskFacts{ID: "d1", Division: division}, "front", time.Now()))
+	env := must[event.Envelope](t)(event.StatusEnvelope(event.Place{DeskDivision: division, DeskID: "d1"}, "front", time.Now()))
 	if err := d.ReaderStatus(env, event.ReaderStatus{Desk: "d1", Reader: "front", State: "ready"}); err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func TestDeskPermissionsSufficeForTheWholeDesk(t *testing.T) {
 	if h.Mode != ModeChain || len(h.Problems) != 0 {
 		t.Fatalf("%+v", h)
 	}
-	env := must[event.Envelope](t)(event.StatusEnvelope(event.DeskFacts{ID: "d1", Division: division}, "front", time.Now()))
+	env := must[event.Envelope](t)(event.StatusEnvelope(event.Place{DeskDivision: division, DeskID: "d1"}, "front", time.Now()))
 	if err := d.ReaderStatus(env, event.ReaderStatus{Desk: "d1", Reader: "front", State: "ready"}); err != nil {
 		t.Fatal(err)
 	}

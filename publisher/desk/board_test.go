@@ -45,7 +45,7 @@ func registration(codes ...string) event.Registration {
 	}
 	for _, code := range codes {
 		e, _ := identity.LookupFinding(code)
-		r.Quality.Findings = append(r.Quality.Findings, identity.Finding{Code: code, Severity: e.Severity, Field: e.Field})
+		r.Quality.Findings = append(r.Quality.Findings, event.Finding{Code: code, Severity: string(e.Severity), Field: e.Field})
 		if e.Severity == identity.Warn {
 			r.Quality.Status = event.Flagged
 		}

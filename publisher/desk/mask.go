@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"idtap/publisher/event"
-	"idtap/reader/identity"
 )
 
 // masked is a registration as it may be shown to anybody at the desk: the
@@ -14,9 +13,9 @@ import (
 func masked(r event.Registration) event.Registration {
 	m := event.Registration{
 		Source: r.Source, Test: r.Test,
-		Document: event.Document{Kind: r.Document.Kind, Number: identity.MaskNumber(r.Document.Number),
+		Document: event.Document{Kind: r.Document.Kind, Number: event.MaskNumber(r.Document.Number),
 			LongTerm: r.Document.LongTerm, Status: r.Document.Status},
-		Person: event.Person{Name: identity.MaskName(r.Person.Name), NameEn: identity.MaskName(r.Person.NameEn),
+		Person: event.Person{Name: event.MaskName(r.Person.Name), NameEn: event.MaskName(r.Person.NameEn),
 			Sex: r.Person.Sex, Under14: r.Person.Under14},
 		Residence: event.Residence{DeskDivision: r.Residence.DeskDivision, Direction: r.Residence.Direction,
 			Relation: r.Residence.Relation},

@@ -7,7 +7,6 @@ import (
 	"idtap/publisher"
 	"idtap/publisher/event"
 	"idtap/publisher/outbox"
-	"idtap/reader/identity"
 )
 
 // released is what becomes of a quarantined tap that a clerk compared with the
@@ -26,7 +25,7 @@ type tap struct {
 	seq         uint64
 	kind        string
 	status      string
-	findings    []identity.Finding
+	findings    []event.Finding
 	quarantined bool
 	look        bool   // a clerk should compare it with the card
 	label       string // the masked name, kept in the to-do list until it is settled
@@ -43,7 +42,7 @@ func newTap(t publisher.Tapped) *tap {
 	return &tap{
 		id: t.ID, outcome: t.Outcome, reader: t.Reader, at: t.At, found: data.Timing.FoundAt.Time, earlier: t.Earlier, seq: t.Seq,
 		kind: data.Document.Kind, status: data.Quality.Status, findings: data.Quality.Findings,
-		quarantined: t.Quarantined, look: needsLook(t), label: identity.MaskName(data.Person.Name),
+		quarantined: t.Quarantined, look: needsLook(t), label: event.MaskName(data.Person.Name),
 		problem: problemOf(t.Err), person: &data, photo: t.Photo,
 	}
 }

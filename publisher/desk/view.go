@@ -5,7 +5,6 @@ import (
 
 	"idtap/publisher/event"
 	"idtap/reader"
-	"idtap/reader/identity"
 )
 
 // State is the board as JSON: whole as a snapshot, or a change that holds only
@@ -81,7 +80,7 @@ type TapView struct {
 	Seq         uint64              `json:"seq,omitempty"`
 	Kind        string              `json:"kind,omitempty"`
 	Status      string              `json:"status,omitempty"`
-	Findings    []identity.Finding  `json:"findings"`
+	Findings    []event.Finding     `json:"findings"`
 	Quarantined bool                `json:"quarantined,omitempty"`
 	Open        bool                `json:"open,omitempty"`    // waits for a clerk's decision
 	Decided     string              `json:"decided,omitempty"` // confirmed, corrected, cancelled, released
@@ -102,7 +101,7 @@ func (t *tap) view(full bool, zone *time.Location) *TapView {
 		Open: t.open(), Decided: t.decided, Label: t.label, Problem: t.problem, Photo: len(t.photo) > 0,
 	}
 	if v.Findings == nil {
-		v.Findings = []identity.Finding{}
+		v.Findings = []event.Finding{}
 	}
 	if t.person != nil {
 		data := *t.person

@@ -167,7 +167,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 	doc := asyncAPI(t)
 	sealed := testEnvelope()
 	sealed.Content = ContentJOSE
-	status, err := StatusEnvelope(testDesk(), "front", testEnvelope().Time)
+	status, err := StatusEnvelope(Place{DeskDivision: "410105", DeskID: "jinshui-wenhualu-03"}, "front", testEnvelope().Time)
 	if err != nil {
 		t.Fatal(err)
 	}

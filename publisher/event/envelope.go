@@ -30,8 +30,9 @@ const (
 )
 
 const (
-	specVersion = "1.0"
-	timeLayout  = "2006-01-02T15:04:05.000Z"
+	specVersion  = "1.0"
+	timeLayout   = "2006-01-02T15:04:05.000Z"
+	sourcePrefix = "/idtap/"
 
 	maxReader = 64
 	maxEpoch  = 64
@@ -87,7 +88,21 @@ func Source(deskID, reader string) string {
 	if b.Len() == 0 {
 		b.WriteByte('-')
 	}
-	return "/idtap/" + deskID + "/" + b.String()
+	return sourcePrefix + deskID + "/" + b.String()
+}
+
+// ParseSource returns the desk id and the reader of a CloudEvents source that
+// [Source] made.
+func ParseSource(source string) (deskID, reader string, ok bool) {
+	rest, ok := strings.CutPrefix(source, sourcePrefix)
+	if !ok {
+		return "", "", false
+	}
+	deskID, reader, ok = strings.Cut(rest, "/")
+	if !ok || !ValidDeskID(deskID) || !validReader(reader) {
+		return "", "", false
+	}
+	return deskID, reader, true
 }
 
 // SchemaURL is the ce-dataschema of a type: a URN, the schema lies beside this package.
@@ -178,8 +193,8 @@ func (e Envelope) Validate() error {
 	if !validID(e.ID) {
 		return fieldError(HeaderID, "want a UUIDv7 in lower case")
 	}
-	desk, reader, ok := splitSource(e.Source)
-	if !ok || !ValidDeskID(desk) || !validReader(reader) {
+	desk, _, ok := ParseSource(e.Source)
+	if !ok {
 		return fieldError(HeaderSource, "want /idtap/<desk id>/<reader>")
 	}
 	if y := e.Time.UTC().Year(); y < 1 || y > 9999 {
@@ -260,14 +275,6 @@ func fieldError(name, reason string) error {
 func validID(s string) bool {
 	id, err := uuid.Parse(s)
 	return err == nil && id.Version() == 7 && id.Variant() == uuid.RFC4122 && id.String() == s
-}
-
-func splitSource(s string) (desk, reader string, ok bool) {
-	rest, ok := strings.CutPrefix(s, "/idtap/")
-	if !ok {
-		return "", "", false
-	}
-	return strings.Cut(rest, "/")
 }
 
 func validReader(s string) bool {

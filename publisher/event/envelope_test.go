@@ -200,9 +200,9 @@ func TestSource(t *testing.T) {
 		if got != want {
 			t.Errorf("Source(%q) = %s, want %s", reader, got, want)
 		}
-		desk, name, ok := splitSource(got)
-		if !ok || desk != "d" || !validReader(name) {
-			t.Errorf("Source(%q) is no valid source", reader)
+		desk, name, ok := ParseSource(got)
+		if !ok || desk != "d" || "/idtap/d/"+name != got {
+			t.Errorf("ParseSource(%q) = %q, %q, %v", got, desk, name, ok)
 		}
 	}
 }

@@ -15,8 +15,6 @@ import (
 	"io"
 	"slices"
 	"time"
-
-	"idtap/reader/identity"
 )
 
 // Event types (CloudEvents type).
@@ -34,6 +32,19 @@ var registrationTypes = []string{RecordedType, ConfirmedType, CorrectedType, Can
 func known(ceType string) bool {
 	return ceType == StatusType || slices.Contains(registrationTypes, ceType)
 }
+
+// Values of Registration.Source.
+const (
+	SourceChip   = "chip"
+	SourceManual = "manual"
+)
+
+// Values of Quality.Status.
+const (
+	Clean      = "clean"
+	Flagged    = "flagged"
+	Unverified = "unverified"
+)
 
 // Token is the event token of the subject for a type, e.g. "recorded".
 func Token(ceType string) string {
@@ -178,9 +189,18 @@ type Basis struct {
 
 // Quality says how far the record may be relied on.
 type Quality struct {
-	Status       string             `json:"status"` // clean, flagged, unverified
-	Findings     []identity.Finding `json:"findings"`
-	VerifiedRead bool               `json:"verified_read"`
+	Status       string    `json:"status"` // clean, flagged, unverified
+	Findings     []Finding `json:"findings"`
+	VerifiedRead bool      `json:"verified_read"`
+}
+
+// Finding is one thing noticed about a card. It holds no personal data: Detail
+// names positions, lengths and codes only.
+type Finding struct {
+	Code     string `json:"code"`            // docs/codes.md lists them
+	Severity string `json:"severity"`        // error, warn, info
+	Field    string `json:"field,omitempty"` // path in the event's data, e.g. person.name
+	Detail   string `json:"detail,omitempty"`
 }
 
 // Timing of the tap.

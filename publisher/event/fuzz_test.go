@@ -15,7 +15,7 @@ import (
 // is accepted must say the same when it is written again.
 func FuzzDecode(f *testing.F) {
 	env := testEnvelope()
-	for name := range goldens() {
+	for name := range goldens(f) {
 		data, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 		if err != nil {
 			f.Fatal(err)

@@ -152,12 +152,12 @@ func TestSecretsPrintMasked(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := []string{jwk.D, new(big.Int).SetBytes(raw).String(), fmt.Sprintf("%x", raw), "测试甲", "11010519491231002X"}
-	golden := goldens()
+	golden := goldens(t)
 	for _, printed := range []string{
 		string(logged), fmt.Sprintf("%v %+v %#v %s %q %x %d", key, key, key, key, key, key, key),
 		fmt.Sprintf("%v %+v %#v %s %x", golden["recorded-resident"], golden["recorded-resident"], golden["recorded-resident"], golden["recorded-resident"], golden["recorded-resident"]),
 		fmt.Sprintf("%v %+v %#v %s %x", golden["corrected"], golden["corrected"], golden["corrected"], golden["corrected"], golden["corrected"]),
-		fmt.Sprintf("%v %+v %#v", golden["corrected"].(Corrected).Changes, golden["corrected"].(Corrected).Changes, golden["corrected"].(Corrected).Changes[0]),
+		fmt.Sprintf("%v %+v %#v", golden["corrected"].(*Corrected).Changes, golden["corrected"].(*Corrected).Changes, golden["corrected"].(*Corrected).Changes[0]),
 	} {
 		for _, s := range secrets {
 			if strings.Contains(printed, s) {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"idtap/reader/identity"
 )
 
 // Line is an event in one line for people, masked: time, what happened, the
@@ -20,8 +18,7 @@ func Line(env Envelope, data []byte, lang string) string {
 	if env.Seq > 0 {
 		w.add("#" + strconv.FormatUint(env.Seq, 10))
 	}
-	desk, reader, _ := splitSource(env.Source)
-	w.add(identity.Printable(desk) + "/" + identity.Printable(reader))
+	w.add(Printable(strings.TrimPrefix(env.Source, sourcePrefix)))
 	if env.Content == ContentJOSE {
 		w.sealed(data)
 		return w.String()
@@ -39,7 +36,7 @@ func Line(env Envelope, data []byte, lang string) string {
 	case *Corrected:
 		w.follow(e.Refers, e.Test)
 		for _, c := range e.Changes {
-			w.add(identity.Printable(c.Field))
+			w.add(Printable(c.Field))
 		}
 	case *Cancelled:
 		w.follow(e.Refers, e.Test)
@@ -47,7 +44,7 @@ func Line(env Envelope, data []byte, lang string) string {
 	case *ReaderStatus:
 		w.test(e.Test)
 		w.add(w.word("reader "+e.State, e.State))
-		w.add(identity.Printable(e.Model))
+		w.add(Printable(e.Model))
 	}
 	return w.String()
 }
@@ -78,7 +75,7 @@ func (w *line) word(key, code string) string {
 	if t, ok := words[key]; ok {
 		return w.say(t[0], t[1])
 	}
-	return identity.Printable(code)
+	return Printable(code)
 }
 
 func (w *line) test(test bool) {
@@ -90,33 +87,33 @@ func (w *line) test(test bool) {
 func (w *line) registration(r *Registration) {
 	w.test(r.Test)
 	w.add(w.word("kind "+r.Document.Kind, r.Document.Kind))
-	name := identity.MaskName(r.Person.Name)
+	name := MaskName(r.Person.Name)
 	if name == "" {
-		name = identity.MaskName(r.Person.NameEn)
+		name = MaskName(r.Person.NameEn)
 	}
 	w.add(name)
-	w.add(identity.MaskNumber(r.Document.Number))
+	w.add(MaskNumber(r.Document.Number))
 	if r.Person.Under14 {
 		w.add(w.say("不满14周岁", "under 14"))
 	}
 	if h := r.Hukou; h != nil {
-		place := identity.Printable(strings.Join(h.Path, ""))
+		place := Printable(strings.Join(h.Path, ""))
 		if place == "" {
-			place = identity.Printable(h.Division)
+			place = Printable(h.Division)
 		}
 		if place == "" {
 			place = w.say("未识别", "not resolved")
 		}
 		w.add(w.say("户籍 ", "hukou ") + place)
 	}
-	if rel := r.Residence.Relation; rel != string(identity.UnknownRelation) {
+	if rel := r.Residence.Relation; rel != "unknown" {
 		w.add(w.word(rel, rel))
 	}
 	w.add(w.word(r.Document.Status, ""))
 	if r.Quality.Status != Clean {
 		var codes []string
 		for _, f := range r.Quality.Findings {
-			codes = append(codes, identity.Printable(f.Code))
+			codes = append(codes, Printable(f.Code))
 		}
 		w.add(fmt.Sprintf("%s: %s", w.word(r.Quality.Status, r.Quality.Status), strings.Join(codes, ", ")))
 	}
@@ -124,7 +121,7 @@ func (w *line) registration(r *Registration) {
 
 func (w *line) follow(refers string, test bool) {
 	w.test(test)
-	w.add("-> " + identity.Printable(refers))
+	w.add("-> " + Printable(refers))
 }
 
 func (w *line) sealed(data []byte) {

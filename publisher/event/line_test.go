@@ -69,8 +69,8 @@ func TestLine(t *testing.T) {
 
 // No line shows more of a person than ends and first characters.
 func TestLineIsMasked(t *testing.T) {
-	for name, v := range goldens() {
-		r, ok := v.(Registration)
+	for name, v := range goldens(t) {
+		r, ok := v.(*Registration)
 		if !ok {
 			continue
 		}
@@ -105,7 +105,7 @@ func TestLineSealed(t *testing.T) {
 // terminal.
 func TestLineHostile(t *testing.T) {
 	evil := "\x1b]0;x\a\r\n\u202e\u2066\u0000"
-	r := accept(goldens()["recorded-resident"].(Registration), 9)
+	r := goldens(t)["recorded-resident"].(*Registration)
 	r.Person.Name, r.Document.Number, r.Document.Kind = evil+"名", evil+"123456789012"+evil, evil
 	r.Hukou.Path, r.Residence.Relation, r.Quality.Status = []string{evil}, evil, evil
 	data, err := json.Marshal(r)
@@ -125,7 +125,7 @@ func TestLineHostile(t *testing.T) {
 
 func TestStatusEnvelope(t *testing.T) {
 	at := time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
-	env, err := StatusEnvelope(testDesk(), "ACS Reader 00", at)
+	env, err := StatusEnvelope(Place{DeskDivision: "410105", DeskID: "jinshui-wenhualu-03"}, "ACS Reader 00", at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func closeObjects(v any) {
 }
 
 func TestSchemasAcceptRealEvents(t *testing.T) {
-	for name := range goldens() {
+	for name := range goldens(t) {
 		data := readJSON(t, filepath.Join("testdata", name+".json"))
 		for _, closed := range []bool{false, true} {
 			if err := compile(t, typeOf(name), closed).Validate(data); err != nil {

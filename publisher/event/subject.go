@@ -33,6 +33,20 @@ func Subject(ceType string, p Place) string {
 	return eventPrefix + Token(ceType) + "." + DeskTokens(p.DeskDivision, p.DeskID) + "." + divisionTokens(p.HukouDivision)
 }
 
+// SubjectOf returns the subject of an event of another type about the same
+// places as the event on subject.
+func SubjectOf(subject, ceType string) string {
+	rest, ok := strings.CutPrefix(subject, eventPrefix)
+	if !ok {
+		return subject
+	}
+	_, places, ok := strings.Cut(rest, ".")
+	if !ok {
+		return subject
+	}
+	return eventPrefix + Token(ceType) + "." + places
+}
+
 // Filter covers every event of one desk: idtap.v1.*.<desk tokens>.>
 func Filter(deskDivision, deskID string) string {
 	return eventPrefix + "*." + DeskTokens(deskDivision, deskID) + ".>"

@@ -144,3 +144,19 @@ func TestValidDeskID(t *testing.T) {
 		}
 	}
 }
+
+func TestSubjectOf(t *testing.T) {
+	place := Place{DeskDivision: "410105", DeskID: "d", HukouDivision: "620422"}
+	for in, want := range map[string]string{
+		Subject(RecordedType, place):          Subject(CancelledType, place),
+		Subject(ConfirmedType, Place{}):       Subject(CancelledType, Place{}),
+		StatusSubject("410105", "d"):          StatusSubject("410105", "d"),
+		"":                                    "",
+		"idtap.v1.":                           "idtap.v1.",
+		"$JS.API.STREAM.DELETE.REGISTRATIONS": "$JS.API.STREAM.DELETE.REGISTRATIONS",
+	} {
+		if got := SubjectOf(in, CancelledType); got != want {
+			t.Errorf("SubjectOf(%q, cancelled) = %q, want %q", in, got, want)
+		}
+	}
+}

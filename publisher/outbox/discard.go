@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"idtap/publisher/event"
@@ -53,15 +52,10 @@ func DiscardDraft(r Record, op event.Operator, zone *time.Location) Draft {
 		Desk event.Desk `json:"desk"`
 	}
 	if json.Unmarshal(r.Body, &data) != nil { // no body: what the source says
-		desk, reader, _ := strings.Cut(strings.TrimPrefix(r.Source, "/idtap/"), "/")
-		data.Desk = event.Desk{ID: desk, Reader: reader}
-	}
-	tokens := strings.Split(r.Subject, ".")
-	if len(tokens) > 2 {
-		tokens[2] = event.Token(event.CancelledType)
+		data.Desk.ID, data.Desk.Reader, _ = event.ParseSource(r.Source)
 	}
 	return Draft{
-		Type: event.CancelledType, Source: r.Source, Subject: strings.Join(tokens, "."), Filter: r.Filter, Refers: r.ID, Kind: r.Kind,
+		Type: event.CancelledType, Source: r.Source, Subject: event.SubjectOf(r.Subject, event.CancelledType), Filter: r.Filter, Refers: r.ID, Kind: r.Kind,
 		Body: func(s Stamp) ([]byte, error) {
 			data.Desk.Epoch, data.Desk.Seq = s.Epoch, s.Seq
 			return json.Marshal(event.Cancelled{Refers: r.ID, Test: data.Test, Desk: data.Desk, Operator: op,

@@ -124,14 +124,14 @@ func person(name string, findings ...string) event.Registration {
 			Confidence: string(identity.Full)},
 		Residence: event.Residence{DeskDivision: "410105", Direction: "inflow", Relation: string(identity.OtherProvince), Groups: []string{"elder_65"}},
 		Desk:      event.Desk{ID: "jinshui-wenhualu-03", Reader: "front", Epoch: "synthetic", Seq: 1841},
-		Quality:   event.Quality{Status: event.Clean, Findings: []identity.Finding{}},
+		Quality:   event.Quality{Status: event.Clean, Findings: []event.Finding{}},
 	}
 	for _, code := range findings {
 		e, ok := identity.LookupFinding(code)
 		if !ok {
 			panic("no finding " + code)
 		}
-		d.Quality.Findings = append(d.Quality.Findings, identity.Finding{Code: code, Severity: e.Severity, Field: e.Field})
+		d.Quality.Findings = append(d.Quality.Findings, event.Finding{Code: code, Severity: string(e.Severity), Field: e.Field})
 		switch {
 		case e.Severity == identity.Error:
 			d.Quality.Status = event.Unverified

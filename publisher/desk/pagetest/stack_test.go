@@ -33,7 +33,7 @@ func defaultParts(dir string) parts {
 	clock := clockwork.NewRealClock()
 	return parts{
 		queue: outbox.Options{Dir: dir, MinFree: 1, RepeatWindow: 5 * time.Minute, Log: zerolog.Nop()},
-		intake: publisher.Options{Desk: event.DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "inflow", Test: true, Zone: zone,
+		intake: publisher.Options{Desk: publisher.DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "inflow", Test: true, Zone: zone,
 			RefKey: []byte("synthetic key of at least 32 characters")}, Retain: time.Hour, Clock: clock, Log: zerolog.Nop()},
 		page: desk.Options{Listen: "127.0.0.1:0", Mask: true, Clock: clock, Log: zerolog.Nop()},
 	}

@@ -1,11 +1,9 @@
-package identity
+package event
 
 import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"idtap/reader/identity/division"
 )
 
 // MaskNumber keeps the first three and the last four characters, so that the
@@ -31,15 +29,6 @@ func MaskName(name string) string {
 		}
 	}
 	return b.String()
-}
-
-// MaskAddress keeps an address to the county level, as far as that is known:
-// 甘肃省白银市会宁县***.
-func MaskAddress(address string) string {
-	if address == "" {
-		return ""
-	}
-	return strings.Join(division.Resolve(address).Path, "") + "***"
 }
 
 // Printable replaces what could steer a terminal: the card decides what stands

@@ -1,27 +1,12 @@
-package event
+package publisher
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"time"
 
+	"idtap/publisher/event"
 	"idtap/reader"
 	"idtap/reader/card"
 	"idtap/reader/identity"
-)
-
-// Sources of a registration.
-const (
-	SourceChip   = "chip"
-	SourceManual = "manual"
-)
-
-// Quality statuses.
-const (
-	Clean      = "clean"
-	Flagged    = "flagged"
-	Unverified = "unverified"
 )
 
 // DeskFacts are what a desk adds to every registration.
@@ -41,27 +26,27 @@ type DeskFacts struct {
 
 // NewRegistration is a tap as the recorded event's data. Desk.Epoch, Desk.Seq
 // and Timing.AcceptedAt are the queue's to fill in at acceptance.
-func NewRegistration(t reader.Tap, d DeskFacts) Registration {
+func NewRegistration(t reader.Tap, d DeskFacts) event.Registration {
 	c := t.Checked
-	r := Registration{
-		Source: SourceChip,
+	r := event.Registration{
+		Source: event.SourceChip,
 		Test:   d.Test,
-		Document: Document{
+		Document: event.Document{
 			Kind: string(c.Kind), Number: c.Number, IssuingAuthority: c.Authority,
-			ValidFrom: c.ValidFrom.String(), ValidTo: ValidTo{Date: c.ValidTo.String(), Null: c.LongTerm},
+			ValidFrom: c.ValidFrom.String(), ValidTo: event.ValidTo{Date: c.ValidTo.String(), Null: c.LongTerm},
 			LongTerm: c.LongTerm, Status: string(c.Validity),
 			PassNumber: c.PassNumber, IssueCount: c.IssueCount, Renewals: c.Renewals, OldNumber: c.OldNumber,
 		},
-		Person: Person{
-			Ref: PersonRef(d.RefKey, string(c.Kind), c.Number), Name: c.Name, NameRaw: c.NameRaw, NameEn: c.NameEn,
+		Person: event.Person{
+			Ref: event.PersonRef(d.RefKey, string(c.Kind), c.Number), Name: c.Name, NameRaw: c.NameRaw, NameEn: c.NameEn,
 			Nationality: c.Nationality, Sex: code(c.Sex), Ethnic: code(c.Ethnic),
 			BirthDate: c.Birth.String(), Under14: c.Under14,
 		},
-		Residence: Residence{DeskDivision: d.Division, Direction: direction(d.Role), Relation: string(c.Relation),
+		Residence: event.Residence{DeskDivision: d.Division, Direction: direction(d.Role), Relation: string(c.Relation),
 			Groups: c.Groups, CardAddress: c.CardAddress},
-		Desk:    Desk{ID: d.ID, Unit: d.Unit, Operator: d.Operator, Reader: t.Reader},
-		Quality: Quality{Status: quality(c), Findings: c.Findings, VerifiedRead: t.Verified},
-		Timing:  Timing{FoundAt: Time{in(t.FoundAt, d.Zone)}, ReadMS: t.ReadTime.Milliseconds(), Clock: clock(c)},
+		Desk:    event.Desk{ID: d.ID, Unit: d.Unit, Operator: d.Operator, Reader: t.Reader},
+		Quality: event.Quality{Status: quality(c), Findings: findings(c.Findings), VerifiedRead: t.Verified},
+		Timing:  event.Timing{FoundAt: event.Time{Time: in(t.FoundAt, d.Zone)}, ReadMS: t.ReadTime.Milliseconds(), Clock: clock(c)},
 	}
 	if r.Document.Status == "" {
 		r.Document.Status = string(identity.UnknownValidity)
@@ -69,46 +54,40 @@ func NewRegistration(t reader.Tap, d DeskFacts) Registration {
 	if r.Residence.Relation == "" {
 		r.Residence.Relation = string(identity.UnknownRelation)
 	}
-	if r.Quality.Findings == nil {
-		r.Quality.Findings = []identity.Finding{}
-	}
 	if c.Age >= 0 && !c.Birth.IsZero() {
 		age := c.Age
 		r.Person.Age = &age
 	}
 	if c.Kind == card.Resident {
-		r.Hukou = &Hukou{Address: c.HukouAddress, PrintedAddress: c.PrintedAddress, AppendedAddresses: c.Appended,
+		r.Hukou = &event.Hukou{Address: c.HukouAddress, PrintedAddress: c.PrintedAddress, AppendedAddresses: c.Appended,
 			Division: c.Division, Path: c.Path, Confidence: string(c.Confidence)}
 		if r.Hukou.Confidence == "" {
 			r.Hukou.Confidence = string(identity.None)
 		}
 	}
 	if d.LegalBasis != "" || d.NoticeVersion != "" {
-		r.Basis = &Basis{Code: d.LegalBasis, NoticeVersion: d.NoticeVersion}
+		r.Basis = &event.Basis{Code: d.LegalBasis, NoticeVersion: d.NoticeVersion}
 	}
 	if d.EmbedPhoto && len(t.Photo) > 0 {
-		r.Photo = &Photo{WLT: t.Photo}
+		r.Photo = &event.Photo{WLT: t.Photo}
 	}
 	return r
 }
 
-// PersonRef is the keyed hash of kind and number that lets systems join records
-// without the number: "p1_" and HMAC-SHA-256 in base64url. It is "" without a
-// key or a number. Whoever holds the key can enumerate numbers.
-func PersonRef(key []byte, kind, number string) string {
-	if len(key) == 0 || number == "" {
-		return ""
-	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(kind + "\x00" + number))
-	return "p1_" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-func code(c identity.Code) *Code {
+func code(c identity.Code) *event.Code {
 	if c.Code == "" {
 		return nil
 	}
-	return &Code{Code: c.Code, Label: c.Label, Raw: c.Raw}
+	return &event.Code{Code: c.Code, Label: c.Label, Raw: c.Raw}
+}
+
+// findings is never nil: the event has an empty list.
+func findings(noticed []identity.Finding) []event.Finding {
+	list := make([]event.Finding, 0, len(noticed))
+	for _, f := range noticed {
+		list = append(list, event.Finding{Code: f.Code, Severity: string(f.Severity), Field: f.Field, Detail: f.Detail})
+	}
+	return list
 }
 
 // direction is the desk's role; a desk of both cannot tell from the card.
@@ -123,11 +102,11 @@ func direction(role string) string {
 func quality(c identity.Checked) string {
 	switch c.Worst() {
 	case identity.Error:
-		return Unverified
+		return event.Unverified
 	case identity.Warn:
-		return Flagged
+		return event.Flagged
 	}
-	return Clean
+	return event.Clean
 }
 
 func clock(c identity.Checked) string {
