@@ -5,8 +5,8 @@
 // The table is generated (see generate) and checked in as divisions.tsv; its
 // inputs are pinned in sources.lock. A row has the code, the newest name, the
 // years of the dated lists that have it, flags (c current, z a zone of the
-// statistics lists, u known from the undated list only), the successor of a
-// retired unit, and older names with their years. Codes are never reused by the ministry, but
+// statistics lists, u known from the undated list only), the successors of a
+// retired unit joined by |, and older names with their years. Codes are never reused by the ministry, but
 // the statistics lists have done so, hence several names per code. The table
 // informs: no document is refused because of it.
 package division
@@ -26,7 +26,17 @@ type Unit struct {
 	Zone        bool   // a row of the statistics lists that is no division
 	Uncertain   bool   // known from an undated list only, the name may be another unit's
 	First, Last int    // years of dated lists (2002 on); 0 if it stands in none
-	Successor   string // of a retired unit, where the sources tell it
+	successors  string // of a retired unit, joined by |; "" where the sources do not tell
+}
+
+// Successors returns the codes of today that a retired unit became: one where it
+// was renamed or merged whole, several where it was divided, none where the
+// sources do not tell.
+func (u Unit) Successors() []string {
+	if u.Current || u.successors == "" {
+		return nil
+	}
+	return strings.Split(u.successors, "|")
 }
 
 //go:embed divisions.tsv
@@ -54,7 +64,7 @@ func load(source string) *table {
 		for i := range f {
 			f[i], rest, _ = strings.Cut(rest, "\t")
 		}
-		u := Unit{Code: f[0], Name: f[1], Successor: f[4]}
+		u := Unit{Code: f[0], Name: f[1], successors: f[4]}
 		u.First, u.Last = years(f[2])
 		u.Current = strings.Contains(f[3], "c")
 		u.Zone = strings.Contains(f[3], "z")
@@ -122,7 +132,8 @@ func Summary(code string) bool {
 	return false
 }
 
-// Current is what a code is today: itself, or its successor where that is known.
+// Current returns what a code is today: itself, or its successor where there is
+// exactly one. A unit that was divided, or whose successor is not known, stays as it is.
 func Current(code string) string {
 	t := loaded()
 	i, ok := t.find(code)
@@ -134,8 +145,8 @@ func Current(code string) string {
 
 func (t *table) current(i int) string {
 	u := &t.units[i]
-	if !u.Current && u.Successor != "" {
-		return u.Successor
+	if !u.Current && len(u.successors) == 6 {
+		return u.successors
 	}
 	// A city without districts has one county-level unit under two codes only in
 	// the statistics lists: 620200 and 620201.

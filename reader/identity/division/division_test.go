@@ -81,13 +81,15 @@ func TestTableIsSortedUniqueAndComplete(t *testing.T) {
 		if !strings.HasSuffix(r[0], "00") {
 			counties++
 		}
-		if r[4] != "" {
-			s, ok := division.Lookup(r[4])
-			if !ok || !s.Current {
-				t.Errorf("%s: successor %s is not current", r[0], r[4])
-			}
-			if strings.Contains(r[3], "c") {
-				t.Errorf("%s is current and has a successor", r[0])
+		if r[4] == "" {
+			continue
+		}
+		if strings.Contains(r[3], "c") {
+			t.Errorf("%s is current and has a successor", r[0])
+		}
+		for _, code := range strings.Split(r[4], "|") {
+			if s, ok := division.Lookup(code); !ok || !s.Current {
+				t.Errorf("%s: successor %s is not current", r[0], code)
 			}
 		}
 	}

@@ -50,7 +50,7 @@ func (t *table) buildIndex(others []string) index {
 		l := levelOf(u)
 		// The undated list gives some codes another unit's name: a county from it
 		// is found only if its name leads to a current one.
-		if u.Zone || heading(u.Name) || l == county && u.Uncertain && u.Successor == "" {
+		if u.Zone || heading(u.Name) || l == county && u.Uncertain && u.successors == "" {
 			continue
 		}
 		stale := !u.Current && u.Last < secondGeneration
@@ -58,6 +58,15 @@ func (t *table) buildIndex(others []string) index {
 			entries = append(entries, entry{name: name, unit: int32(i), level: l, short: short, stale: stale})
 		}
 		spellings(u.Name, l, add)
+		for _, s := range customary[u.Code] {
+			add(s, false)
+			if l == prefecture {
+				add(strings.TrimSuffix(s, lastRune(s)), true)
+			}
+		}
+		if u.Uncertain {
+			continue // its other names may be other units'
+		}
 		for rest := others[i]; rest != ""; {
 			var other string
 			other, rest, _ = strings.Cut(rest, "|")

@@ -11,13 +11,22 @@ type Resolution struct {
 	County bool     // down to the county level
 	Path   []string // current names, province first
 	Rest   string   // the address after the names
+	// Retired is the code of a unit that no longer exists and has not one
+	// successor; Successors are the units of today that it was divided among, "" where
+	// the sources do not tell. Code is then what all of them lie in.
+	Retired    string
+	Successors []string
 }
 
 // Resolve finds the division at the head of an address. Each level may be left
 // out; old names and old parents count; the longest reading wins. Two readings
 // that name different units answer nothing: better no answer than a wrong one.
-// Only the head is read, so that a 北京路 or 上海城 further on cannot mislead.
+// Only the head is read, so that a 北京路 or 上海城 further on cannot mislead. What
+// is no valid UTF-8 is no address.
 func Resolve(address string) Resolution {
+	if !utf8.ValidString(address) {
+		return Resolution{}
+	}
 	t := loaded()
 	w := walk{t: t, text: withoutSpaces(address)}
 	w.step(0, trail{})
@@ -102,7 +111,9 @@ func (w *walk) step(pos int, at trail) {
 				w.partial(end, e)
 			}
 		case prefecture:
-			if at.prefecture == "" {
+			// 伊犁哈萨克自治州 has prefectures of its own: 伊犁哈萨克自治州塔城地区额敏县.
+			within := !e.short && u.Code[:4] != at.prefecture && at.prefecture == yili
+			if at.prefecture == "" || within {
 				next.prefecture = u.Code[:4]
 				w.step(end, next)
 				if w.t.cityWithoutDistricts(u) && !e.short {
@@ -116,11 +127,38 @@ func (w *walk) step(pos int, at trail) {
 			if at.prefecture == "" || u.Code[:4] == at.prefecture || direct {
 				w.county(end, e, at)
 			}
+			if strings.HasSuffix(e.name, "市") && at.prefecture == "" && next.province != "" {
+				w.below(end, next)
+			}
 		}
 	}
 	if pos > 0 {
 		if rest, ok := cutHeading(text); ok {
 			w.step(len(w.text)-len(rest), at)
+		}
+	}
+}
+
+// yili is the one prefecture that other prefectures (塔城, 阿勒泰) belong to.
+const yili = "6540"
+
+// below reads a county right after a city: the city was then a prefecture-level
+// one that the lists know under another name or as a county-level city only, as
+// in 吉林省浑江市抚松县.
+func (w *walk) below(pos int, at trail) {
+	text := w.text[pos:]
+	if len(text) < 6 || pos > headLimit {
+		return
+	}
+	entries := w.t.index.at(text)
+	for i := range entries {
+		e := &entries[i]
+		u := &w.t.units[e.unit]
+		if e.level != county || u.Code[:2] != at.province || !strings.HasPrefix(text, e.name) {
+			continue
+		}
+		if strings.HasSuffix(e.name, "县") || strings.HasSuffix(e.name, "旗") {
+			w.county(pos+len(e.name), e, at)
 		}
 	}
 }
@@ -153,6 +191,9 @@ func (w *walk) county(end int, e *entry, at trail) {
 		code = w.t.current(int(e.unit))
 	}
 	class.add(code, at.prefecture != "")
+	if at.prefecture == "" && !Municipality(u.Code) && manyHad(e.name) {
+		class.many = true
+	}
 }
 
 // partial takes a reading down to a province or prefecture.
@@ -165,7 +206,7 @@ func (w *walk) partial(end int, e *entry) {
 	}
 	u := &w.t.units[e.unit]
 	code := w.t.current(int(e.unit))
-	if !u.Current && u.Successor == "" {
+	if code == u.Code && !u.Current {
 		code = u.Code[:2] + "0000"
 	}
 	w.part.add(code, false)
@@ -182,7 +223,7 @@ func (w *walk) answer() Resolution {
 		best = w.recent
 	case best.code == "":
 		best = w.stale
-	case w.recent.code != "" && !best.explicit && (w.recent.many || w.recent.code != best.code):
+	case !best.explicit && (w.recent.differs(best) || w.stale.differs(best)):
 		best.many = true
 	}
 	if best.code == "" || best.many {
@@ -192,7 +233,37 @@ func (w *walk) answer() Resolution {
 	if !ok {
 		return Resolution{}
 	}
+	if u := &w.t.units[i]; isCounty && !u.Current {
+		return w.t.retired(u, w.text[end:])
+	}
 	return Resolution{Code: best.code, County: isCounty, Path: w.t.path(i), Rest: w.text[end:]}
+}
+
+// differs reports whether a class of readings names another unit than best.
+func (r reading) differs(best reading) bool {
+	return r.code != "" && (r.many || r.code != best.code)
+}
+
+// retired answers for a unit without one successor: what all its successors lie
+// in, for none of them is more likely than another.
+func (t *table) retired(u *Unit, rest string) Resolution {
+	r := Resolution{Retired: u.Code, Successors: u.Successors()}
+	if len(r.Successors) == 0 {
+		return r
+	}
+	r.Code = r.Successors[0][:4] + "00"
+	for _, s := range r.Successors {
+		if s[:4] != r.Code[:4] {
+			r.Code = s[:2] + "0000"
+		}
+	}
+	if Municipality(r.Code) || r.Code[2:4] == "90" {
+		r.Code = r.Code[:2] + "0000"
+	}
+	if i, ok := t.find(r.Code); ok {
+		r.Path, r.Rest = t.path(i), rest
+	}
+	return r
 }
 
 // cityWithoutDistricts reports a prefecture-level city that is its own
@@ -235,6 +306,12 @@ func cutHeading(text string) (string, bool) {
 // two together name a street or market, 会宁县路1号. Townships that begin like
 // one (大街街道, 路口镇, 场口镇) may follow.
 func endsName(name, rest string) bool {
+	if strings.HasPrefix(rest, "地区") { // 达县地区宣汉县 is not in 达县
+		return false
+	}
+	if strings.HasSuffix(name, "县") && strings.HasPrefix(rest, "市") && !strings.HasPrefix(rest, "市场") {
+		return false // 达县市 was a city of its own
+	}
 	for _, street := range [...]string{"路", "大道", "大街", "场"} {
 		after, ok := strings.CutPrefix(rest, street)
 		if !ok || street == "场" && !strings.HasSuffix(name, "市") {
@@ -246,6 +323,16 @@ func endsName(name, rest string) bool {
 		}
 	}
 	return true
+}
+
+// manyHad reports names of districts that cities of every province have had,
+// many of them before the dated lists begin: without the city they name none.
+func manyHad(name string) bool {
+	switch name {
+	case "郊区", "市郊区", "城区", "市区", "城郊区", "东市区", "中市区", "西市区", "南市区", "北市区":
+		return true
+	}
+	return false
 }
 
 // standsAlone reports whether a county's name says where it is without its

@@ -36,17 +36,16 @@ func (t table) linkSuccessors() {
 		case "51":
 			provinces = append(provinces, "50")
 		}
-		var found []string
 		for _, n := range r.names {
 			if s := t.bearer(n, code, provinces, current); s != "" {
-				found = append(found, s)
+				r.successors = []string{s}
+				break
 			}
-		}
-		switch {
-		case r.uncertain: // no telling which name was last
-			r.successor = only(found)
-		case len(found) > 0:
-			r.successor = found[0]
+			if r.uncertain {
+				// A code of the undated list may carry another unit's name beside its own,
+				// so what that name became says nothing about this unit.
+				break
+			}
 		}
 	}
 }

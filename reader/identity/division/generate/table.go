@@ -16,9 +16,9 @@ type row struct {
 	names       []name
 	first, last int // years of dated editions; 0 where only the undated list has it
 	current     bool
-	zone        bool // statistics only: not a division
-	uncertain   bool // name from the undated list
-	successor   string
+	zone        bool     // statistics only: not a division
+	uncertain   bool     // name from the undated list
+	successors  []string // codes of today; several where the unit was divided
 }
 
 type name struct {
@@ -149,8 +149,10 @@ func (t table) addChinaDivision(f files) error {
 	return nil
 }
 
-// patch applies the hand-made rows: code, name, first year, flags, successor,
-// note. Empty columns keep what is there; the note says where it comes from.
+// patch applies the hand-made rows: code, name, first year, flags, successors,
+// note. Empty columns keep what is there; the note says where it comes from. A
+// name older than the editions goes behind theirs. Flag c makes a unit current, r
+// retires it; a successor of "-" takes a wrong one away, several are joined by |.
 func (t table) patch(text string) error {
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		f := strings.Split(line, "\t")
@@ -166,16 +168,29 @@ func (t table) patch(text string) error {
 			if err != nil {
 				return fmt.Errorf("line %d: a name needs its year: %w", i+1, err)
 			}
-			r.name(f[1], year)
-		}
-		if strings.Contains(f[3], "c") {
-			r.current = true
-		}
-		if f[4] != "" {
-			if s := t[f[4]]; s == nil || !s.current {
-				return fmt.Errorf("line %d: successor %s is not current", i+1, f[4])
+			if r.first != 0 && year < r.first {
+				r.names = append(r.names, name{f[1], year, year})
+			} else {
+				r.name(f[1], year)
 			}
-			r.successor = f[4]
+		}
+		switch f[3] {
+		case "c":
+			r.current = true
+		case "r":
+			r.current = false
+		}
+		switch f[4] {
+		case "":
+		case "-":
+			r.successors = nil
+		default:
+			r.successors = strings.Split(f[4], "|")
+			for _, code := range r.successors {
+				if s := t[code]; s == nil || !s.current {
+					return fmt.Errorf("line %d: successor %s is not current", i+1, code)
+				}
+			}
 		}
 	}
 	return nil
@@ -183,7 +198,7 @@ func (t table) patch(text string) error {
 
 func (t table) write() []byte {
 	var b strings.Builder
-	b.WriteString("code\tname\tseen\tflags\tsuccessor\tother_names\n")
+	b.WriteString("code\tname\tseen\tflags\tsuccessors\tother_names\n")
 	for _, code := range slices.Sorted(maps.Keys(t)) {
 		r := t[code]
 		flags := ""
@@ -199,7 +214,7 @@ func (t table) write() []byte {
 		for _, n := range r.names[1:] {
 			others = append(others, strings.TrimSuffix(n.text+" "+years(n.first, n.last), " "))
 		}
-		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\n", code, r.names[0].text, years(r.first, r.last), flags, r.successor, strings.Join(others, "|"))
+		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\t%s\n", code, r.names[0].text, years(r.first, r.last), flags, strings.Join(r.successors, "|"), strings.Join(others, "|"))
 	}
 	return []byte(b.String())
 }
