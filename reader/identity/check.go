@@ -2,6 +2,9 @@ package identity
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"idtap/reader/card"
@@ -69,15 +72,70 @@ func Check(doc card.Document, o Options) Checked {
 		c.Authority = c.text(doc.Authority, fieldAuthority)
 		c.CardAddress = c.address(doc.Address, fieldCardAddress)
 		c.PassNumber = c.text(doc.PassNumber, fieldPassNumber)
+		c.passForm()
 		c.IssueCount = c.text(doc.IssueCount, fieldIssueCount)
 	default:
 		c.nationality(doc, number)
 		c.Renewals = c.text(doc.Renewals, fieldRenewals)
 		c.OldNumber = oldNumber(doc, number, c.Nationality)
 	}
-	c.Relation = relate(c.Kind, c.Division, o.DeskDivision)
+	c.Relation = c.relateAny(o.DeskDivision)
+	c.missing()
 	c.groups(o.Groups)
 	return c.Checked
+}
+
+// missing flags the fields that every card of the kind has and this one leaves
+// blank. Fields whose absence has a finding of its own (name, number, birth date,
+// sex, ethnic group, nationality, dates) are not among them.
+func (c *checker) missing() {
+	must := map[string]string{}
+	switch c.Kind {
+	case card.Resident:
+		must = map[string]string{fieldPrinted: c.PrintedAddress, fieldAuthority: c.Authority}
+	case card.HMTPermit:
+		must = map[string]string{fieldCardAddress: c.CardAddress, fieldAuthority: c.Authority,
+			fieldPassNumber: c.PassNumber, fieldIssueCount: c.IssueCount}
+	case card.ForeignPR2017:
+		must = map[string]string{fieldNameEn: c.NameEn}
+	case card.ForeignPR2023:
+		must = map[string]string{fieldNameEn: c.NameEn, fieldRenewals: c.Renewals}
+	}
+	if isNoName(c.Name) {
+		delete(must, fieldNameEn) // name_empty tells
+	}
+	for _, field := range slices.Sorted(maps.Keys(must)) {
+		if must[field] == "" {
+			c.add(CodeFieldMissing, field, "")
+		}
+	}
+}
+
+// passForm checks the travel permit's number: H and 8 digits for Hong Kong, M
+// for Macao, 8 digits for Taiwan, by the prefix of the permit's own number.
+func (c *checker) passForm() {
+	p := c.PassNumber
+	if p == "" {
+		return
+	}
+	letter, digits := "", p
+	if p[0] < '0' || p[0] > '9' {
+		letter, digits = p[:1], p[1:]
+	}
+	ok := len(digits) == 8 && allDigits(digits)
+	switch {
+	case strings.HasPrefix(c.Number, "81"):
+		ok = ok && letter == "H"
+	case strings.HasPrefix(c.Number, "82"):
+		ok = ok && letter == "M"
+	case strings.HasPrefix(c.Number, "83"):
+		ok = ok && letter == ""
+	default:
+		ok = ok && (letter == "" || letter == "H" || letter == "M")
+	}
+	if !ok {
+		c.add(CodePassNumberForm, fieldPassNumber, "")
+	}
 }
 
 // Suspect reports whether any finding is one that damage on the line could
@@ -186,6 +244,11 @@ func (c *checker) sex(doc card.Document, n Number) {
 		c.add(CodeSexUnknown, fieldSex, "")
 	case n.Sex != "" && n.Sex != code.Code:
 		c.add(CodeSexNumberMismatch, fieldSex, "")
+		if n.Kind == PR2017Number {
+			// Sources disagree whether position 14 tells the sex or is a plain sequence
+			// [THPR, AFZ]: until one settles it, nobody compares a card for it.
+			c.Findings[len(c.Findings)-1].Severity = Info
+		}
 	}
 }
 
@@ -203,9 +266,12 @@ func (c *checker) ethnic(doc card.Document) {
 // names reads the Chinese name and, on foreign cards, the English one.
 func (c *checker) names(doc card.Document) {
 	name, seen := decodeText(doc.Name, usualInName)
-	name, dots := unifyDots(name)
+	name, dots, stray := unifyDots(name)
 	if dots {
 		seen |= hasDot
+	}
+	if stray {
+		seen |= hasUnusual
 	}
 	c.Name = name
 	c.textFindings(seen, fieldName)
@@ -223,7 +289,7 @@ func (c *checker) names(doc card.Document) {
 			c.add(CodeNameTruncated, fieldNameEn, "")
 		}
 	}
-	if c.Name == "" && c.NameEn == "" {
+	if isNoName(c.Name) && isNoName(c.NameEn) {
 		c.add(CodeNameEmpty, fieldName, "")
 	}
 }

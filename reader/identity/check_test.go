@@ -182,6 +182,35 @@ func TestFindings(t *testing.T) {
 		{"address with a private character", resident, func(f *cardtest.Fields) { f.Address += "\ue000" }, []string{"text_private_use@hukou.printed_address"}},
 		{"address with spaces and full-width digits", resident, func(f *cardtest.Fields) { f.Address = "甘肃省会宁县 样本路１２号－３（附）" }, nil},
 
+		{"county divided among several", resident, func(f *cardtest.Fields) { f.Address = "浙江省绍兴县柯桥街道样本路1号" }, []string{"address_division_divided@hukou.address"}},
+		{"district divided among several", resident, func(f *cardtest.Fields) { f.Address = "浙江省杭州市江干区样本路1号" }, []string{"address_division_divided@hukou.address"}},
+		{"address that is no text", resident, func(f *cardtest.Fields) { f.Address = "甘肃省\ufffe会宁县" }, []string{"text_undecodable@hukou.printed_address", "address_unresolved@hukou.address"}},
+
+		{"authority blank", resident, func(f *cardtest.Fields) { f.Authority = "" }, []string{"field_missing@document.issuing_authority"}},
+		{"address blank", resident, func(f *cardtest.Fields) { f.Address = "" }, []string{"field_missing@hukou.printed_address", "address_unresolved@hukou.address"}},
+		{"pass number blank", hmt, func(f *cardtest.Fields) { f.PassNumber = "" }, []string{"field_missing@document.pass_number"}},
+		{"issue count blank", hmt, func(f *cardtest.Fields) { f.IssueCount = "" }, []string{"field_missing@document.issue_count"}},
+		{"dwelling blank", hmt, func(f *cardtest.Fields) { f.Address = "" }, []string{"field_missing@residence.card_address"}},
+		{"English name blank, 2017", pr17, func(f *cardtest.Fields) { f.NameEn = "" }, []string{"field_missing@person.name_en"}},
+		{"English name blank, 2023", pr23, func(f *cardtest.Fields) { f.NameEn = "" }, []string{"field_missing@person.name_en"}},
+		{"renewals blank", pr23, func(f *cardtest.Fields) { f.Renewals = "" }, []string{"field_missing@document.renewals"}},
+
+		{"pass number of Macao", hmt, func(f *cardtest.Fields) { f.PassNumber = "M00000000" }, []string{"pass_number_form@document.pass_number"}},
+		{"pass number of Taiwan", hmt, func(f *cardtest.Fields) { f.PassNumber = "00000000" }, []string{"pass_number_form@document.pass_number"}},
+		{"pass number too short", hmt, func(f *cardtest.Fields) { f.PassNumber = "H0000000" }, []string{"pass_number_form@document.pass_number"}},
+		{"pass number of letters", hmt, func(f *cardtest.Fields) { f.PassNumber = "HO0000000" }, []string{"pass_number_form@document.pass_number"}},
+
+		{"name of dots", resident, func(f *cardtest.Fields) { f.Name = "···" }, []string{"character_unusual" + name, "name_empty" + name}},
+		{"name of a dash", resident, func(f *cardtest.Fields) { f.Name = "-" }, []string{"name_empty" + name}},
+		{"name with two dots in a row", resident, func(f *cardtest.Fields) { f.Name = "样••本" }, []string{"character_unusual" + name}},
+		{"name with two right dots in a row", resident, func(f *cardtest.Fields) { f.Name = "样··本" }, []string{"character_unusual" + name}},
+		{"name that begins with a dot", resident, func(f *cardtest.Fields) { f.Name = "·样本" }, []string{"character_unusual" + name}},
+		{"name that ends with a dot", resident, func(f *cardtest.Fields) { f.Name = "样本•" }, []string{"character_unusual" + name}},
+		{"name with an initial", resident, func(f *cardtest.Fields) { f.Name = "J. SAMPLE" }, []string{"name_inner_space" + name}},
+		{"private character that is punctuation", resident, func(f *cardtest.Fields) { f.Name = "样\ue78d" }, []string{"private_use_mapped" + name, "character_unusual" + name}},
+		{"private character that is a description mark", resident, func(f *cardtest.Fields) { f.Name = "样\ue7e8" }, []string{"private_use_mapped" + name, "character_unusual" + name}},
+		{"private character that is the euro", resident, func(f *cardtest.Fields) { f.Name = "样\ue76c" }, []string{"private_use_mapped" + name, "character_unusual" + name}},
+
 		{"expired yesterday", resident, func(f *cardtest.Fields) { adult(f, "20161120", "20261120") }, []string{"card_expired@document.valid_to"}},
 		{"last day", resident, func(f *cardtest.Fields) { adult(f, "20161121", "20261121") }, nil},
 		{"begins tomorrow", resident, func(f *cardtest.Fields) { adult(f, "20261122", "20461122") }, []string{"valid_from_future@document.valid_from"}},
@@ -489,4 +518,64 @@ func FuzzCheck(f *testing.F) {
 			t.Fatal("clean without number, name or birth date")
 		}
 	})
+}
+
+// A character that the language's tables do not know yet is a Chinese character
+// all the same: extensions G to J, and the end of both planes.
+func TestNewCharactersAreHan(t *testing.T) {
+	for _, r := range []rune{0x3400, 0x9FFC, 0x2B739, 0x2EBF0, 0x2EE5D, 0x2F800, 0x30000, 0x3134A, 0x31350, 0x323AF, 0x323B0, 0x33479, 0x3FFFD} {
+		c := resident(func(f *cardtest.Fields) { f.Name = "欧" + string(r) })
+		if len(c.Findings) != 0 || c.Name != "欧"+string(r) {
+			t.Errorf("name with U+%04X: findings %s, want none", r, codes(c.Findings))
+		}
+	}
+	for _, r := range []rune{0x1F600, 0x2FF0, 0xE0100, 0x3003} {
+		if c := resident(func(f *cardtest.Fields) { f.Name = "欧" + string(r) }); codes(c.Findings) != "character_unusual" {
+			t.Errorf("name with U+%04X: findings %s, want character_unusual", r, codes(c.Findings))
+		}
+	}
+}
+
+// What holds for every successor of a divided unit is certain; what does not is
+// unknown.
+func TestRelationOfDividedUnits(t *testing.T) {
+	for _, tt := range []struct {
+		address, desk string
+		division      string
+		successors    string
+		want          identity.Relation
+	}{
+		{"浙江省绍兴县柯桥街道1号", "330603", "330600", "330602 330603", identity.UnknownRelation},
+		{"浙江省绍兴县柯桥街道1号", "330681", "330600", "330602 330603", identity.SamePrefecture},
+		{"浙江省绍兴县柯桥街道1号", "330102", "330600", "330602 330603", identity.SameProvince},
+		{"浙江省绍兴县柯桥街道1号", "410105", "330600", "330602 330603", identity.OtherProvince},
+		{"浙江省杭州市江干区样本路1号", "330102", "330100", "330102 330114", identity.UnknownRelation},
+		{"浙江省杭州市江干区样本路1号", "330106", "330100", "330102 330114", identity.SameCityDistricts},
+		{"山西省大同市南郊区样本路1号", "140213", "140200", "140212 140213 140214", identity.UnknownRelation},
+		{"宁夏回族自治区陶乐县样本路1号", "640221", "640000", "640104 640221", identity.UnknownRelation},
+		{"四川省遂宁市市中区样本路1号", "510903", "510900", "510903 510904", identity.UnknownRelation},
+		{"广西壮族自治区南宁市城北区样本路1号", "450107", "450107", "", identity.SameCounty},
+	} {
+		raw := with(cardtest.Resident(), func(f *cardtest.Fields) { f.Address = tt.address })
+		c := identity.Check(card.Parse(cardtest.Encode(raw)), identity.Options{Now: day, DeskDivision: tt.desk})
+		if c.Relation != tt.want || c.Division != tt.division || strings.Join(c.Successors, " ") != tt.successors {
+			t.Errorf("%s at %s: relation %s, division %s, successors %v; want %s, %s, %s", tt.address, tt.desk,
+				c.Relation, c.Division, c.Successors, tt.want, tt.division, tt.successors)
+		}
+	}
+}
+
+// Sources disagree on what position 14 of the 2017 number tells, so it makes no
+// clerk compare a card.
+func TestSexOfThe2017NumberInforms(t *testing.T) {
+	c := check(with(cardtest.ForeignPR2017(), func(f *cardtest.Fields) { f.Sex = map[string]string{"1": "2", "2": "1"}[f.Sex] }))
+	if codes(c.Findings) != "sex_number_mismatch" {
+		t.Fatalf("findings %s, want sex_number_mismatch", codes(c.Findings))
+	}
+	if got := c.Worst(); got != identity.Info {
+		t.Errorf("Worst() = %s, want info", got)
+	}
+	if c := resident(func(f *cardtest.Fields) { f.Sex = "1" }); c.Worst() != identity.Warn {
+		t.Errorf("on a resident card Worst() = %s, want warn", c.Worst())
+	}
 }

@@ -125,6 +125,7 @@ type Checked struct {
 	PrintedAddress string   // as printed on the card
 	Appended       []string // oldest first
 	Division       string   // six digits; "" if unresolved
+	Successors     []string // of a retired unit that was divided: the divisions it may concern
 	Path           []string // names, province first
 	Confidence     Confidence
 

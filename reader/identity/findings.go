@@ -41,6 +41,10 @@ const (
 	CodeAddressTruncated      = "address_maybe_truncated"
 	CodeDummyNumber           = "dummy_number"
 	CodeLegacy15              = "legacy15"
+	CodeAddressDivided        = "address_division_divided"
+	CodeFieldMissing          = "field_missing"
+	CodePassNumberForm        = "pass_number_form"
+	CodeNumberCentury         = "number_born_1800s"
 
 	CodeNumberNormalised = "number_normalised"
 	CodeNumberCheck731   = "number_check_731"
@@ -89,6 +93,10 @@ var catalogue = []rule{
 	{CodeAddressTruncated, Warn, fieldHukou, Compare, false},
 	{CodeDummyNumber, Warn, fieldNumber, Compare, true},
 	{CodeLegacy15, Warn, fieldNumber, NoAction, false},
+	{CodeAddressDivided, Warn, fieldHukou, Compare, false},
+	{CodeFieldMissing, Warn, fieldAuthority, Compare, true},
+	{CodePassNumberForm, Warn, fieldPassNumber, Compare, true},
+	{CodeNumberCentury, Warn, fieldNumber, Compare, false},
 
 	{CodeNumberNormalised, Info, fieldNumber, NoAction, false},
 	{CodeNumberCheck731, Info, fieldNumber, NoAction, true},

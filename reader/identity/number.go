@@ -135,8 +135,9 @@ func (n *Number) parse18(today Date) {
 	}
 }
 
-// parse15 upgrades a number of the first generation: 19 goes in after position
-// 6, the check character to the end.
+// parse15 upgrades a number of the first generation: the century goes in after
+// position 6, the check character to the end. The century is 19, or 18 for the
+// sequences 996 to 999, which GB 11643-1989 kept for people over one hundred.
 func (n *Number) parse15(s string, today Date) {
 	n.Kind = Legacy15
 	n.add(CodeLegacy15, fieldNumber, "")
@@ -148,7 +149,12 @@ func (n *Number) parse15(s string, today Date) {
 	case !n.Dummy:
 		n.add(CodeNumberPrefixUnknown, fieldNumber, "positions 1-6")
 	}
-	body := s[:6] + "19" + s[6:]
+	century := "19"
+	if s[12:] >= "996" {
+		century = "18"
+		n.add(CodeNumberCentury, fieldNumber, "positions 13-15")
+	}
+	body := s[:6] + century + s[6:]
 	n.birthAt(body[6:14], today)
 	n.Sex = sexByParity(s[14])
 	if !n.Birth.IsZero() {

@@ -26,9 +26,28 @@ func (c *checker) hukou(doc card.Document) {
 	default:
 		c.Confidence = Partial
 	}
-	if c.Confidence != Full {
+	c.Successors = r.Successors
+	switch {
+	case r.Retired != "":
+		c.add(CodeAddressDivided, fieldHukou, "")
+	case c.Confidence != Full:
 		c.add(CodeAddressUnresolved, fieldHukou, "")
 	}
+}
+
+// relateAny relates a hukou division to the desk's, or where the address names a
+// unit that was divided, its successors: what holds for all of them is certain.
+func (c *checker) relateAny(desk string) Relation {
+	if len(c.Successors) == 0 {
+		return relate(c.Kind, c.Division, desk)
+	}
+	first := relate(c.Kind, c.Successors[0], desk)
+	for _, s := range c.Successors[1:] {
+		if relate(c.Kind, s, desk) != first {
+			return UnknownRelation
+		}
+	}
+	return first
 }
 
 // relate compares the hukou division with the desk's as the census of 2020

@@ -59,10 +59,11 @@ func decodeText(t card.Text, usual func(rune) bool) (string, traits) {
 			out = utf8.AppendRune(out, r)
 			continue
 		}
-		switch mapped, known := mapPrivateUse(r); {
-		case known:
+		if mapped, known := mapPrivateUse(r); known {
 			seen |= hasMapped
-			r = mapped
+			r = mapped // and judged like any other: some are punctuation
+		}
+		switch {
 		case isPrivateUse(r):
 			seen |= hasPrivate
 		case isUndecodable(r):
@@ -82,8 +83,19 @@ func isUndecodable(r rune) bool {
 	return r < 0x20 || 0x7F <= r && r < 0xA0 || r&0xFFFE == 0xFFFE || 0xFDD0 <= r && r <= 0xFDEF
 }
 
+// isHan reports a Chinese character. The blocks are Unicode 17.0's (September
+// 2025); the language's own tables are older, and police data adds characters
+// before either. Planes 2 and 3 are kept for ideographs whole (the Unicode
+// Standard, section 2.8), so a block to come counts already.
 func isHan(r rune) bool {
-	return 0x4E00 <= r && r <= 0x9FFF || r > 0x2E7F && unicode.Is(unicode.Han, r)
+	switch {
+	case 0x4E00 <= r && r <= 0x9FFF, 0x3400 <= r && r <= 0x4DBF, // unified, extension A
+		r == 0x3005, r == 0x3007, 0x3021 <= r && r <= 0x3029, 0x3038 <= r && r <= 0x303B, // 々, 〇, numerals
+		0x2E80 <= r && r <= 0x2FD5, 0xF900 <= r && r <= 0xFAD9, // radicals, compatibility
+		0x20000 <= r && r <= 0x2FFFD, 0x30000 <= r && r <= 0x3FFFD: // extensions B to J and later
+		return true
+	}
+	return false
 }
 
 // usualInName: Han, the dot of many minorities' names, and Latin for the
@@ -116,21 +128,49 @@ func isNameDot(r rune) bool {
 	return false
 }
 
-// unifyDots makes every middle dot between two Han characters U+00B7, the
-// separator that the rule of 2016 (no. 33) prescribes.
-func unifyDots(s string) (string, bool) {
-	if strings.IndexFunc(s, isNameDot) < 0 {
-		return s, false
+// unifyDots makes a dot between two Han characters U+00B7, the separator that the
+// rule of 2016 (no. 33) prescribes. Other dots (several in a row, at an end, or
+// beside anything but Han) are stray and stay as they are, but for the full stop
+// of an initial.
+func unifyDots(s string) (name string, unified, stray bool) {
+	if strings.IndexFunc(s, isAnyDot) < 0 {
+		return s, false, false
 	}
 	runes := []rune(s)
-	changed := false
-	for i := 1; i+1 < len(runes); i++ {
-		if isNameDot(runes[i]) && isNameHan(runes[i-1]) && isNameHan(runes[i+1]) {
-			runes[i] = '·'
-			changed = true
+	out := make([]rune, 0, len(runes))
+	for i := 0; i < len(runes); {
+		if !isAnyDot(runes[i]) {
+			out = append(out, runes[i])
+			i++
+			continue
 		}
+		end := i
+		for end < len(runes) && isAnyDot(runes[end]) {
+			end++
+		}
+		switch {
+		case end-i == 1 && i > 0 && end < len(runes) && isNameHan(runes[i-1]) && isNameHan(runes[end]):
+			unified = unified || runes[i] != '·'
+			out = append(out, '·')
+		case end-i == 1 && runes[i] == '.' && i > 0 && runes[i-1] < 0x250 && unicode.IsLetter(runes[i-1]):
+			out = append(out, '.')
+		default:
+			stray = true
+			out = append(out, runes[i:end]...)
+		}
+		i = end
 	}
-	return string(runes), changed
+	return string(out), unified, stray
+}
+
+func isAnyDot(r rune) bool { return r == '·' || isNameDot(r) }
+
+// isNoName reports a name in which no character names anybody: dots, dashes,
+// spaces and the like alone.
+func isNoName(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool {
+		return isNameHan(r) || unicode.IsLetter(r) || r == unicode.ReplacementChar
+	}) < 0
 }
 
 // isNameHan counts an unmapped private-use code point as the Han character that
