@@ -42,12 +42,12 @@ type Desk struct {
 // Reader is one card reader.
 type Reader struct {
 	Name       string `yaml:"name" doc:"[a-z0-9-]{1,40}, unique at the desk"`
-	Driver     string `yaml:"driver" enum:"serial,tcp,pcsc,mock" doc:"how the reader is reached"`
+	Driver     string `yaml:"driver" enum:"drivers" doc:"how the reader is reached"`
 	Port       string `yaml:"port" doc:"device path, host:port, or PC/SC name pattern (only * and ? are special)"`
 	Baud       Baud   `yaml:"baud" doc:"auto or bits per second: 115200, 57600, 38400, 19200, 9600"`
-	Profile    string `yaml:"profile" enum:"auto,paged,apdu,escape,uid" doc:"pcsc only"`
-	APDUHeader string `yaml:"apdu_header" doc:"pcsc apdu: CLA INS P1 P2 in hex"`
-	EscapeCode uint32 `yaml:"escape_code" doc:"pcsc escape: control code; 0: 1 on Linux, 3500 on Windows"`
+	Profile    string `yaml:"profile" driver:"pcsc" enum:"auto,paged,apdu,escape,uid" doc:"pcsc only"`
+	APDUHeader string `yaml:"apdu_header" driver:"pcsc" doc:"pcsc apdu: CLA INS P1 P2 in hex"`
+	EscapeCode uint32 `yaml:"escape_code" driver:"pcsc" doc:"pcsc escape: control code; 0: 1 on Linux, 3500 on Windows"`
 	MaxRFBytes uint8  `yaml:"max_rf_bytes" doc:"largest RF exchange, 24 to 255; 0: not sent"`
 }
 

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding"
 	"reflect"
-	"strings"
 )
 
 // Schema is the JSON Schema (2020-12) of the file, made from Config itself.
@@ -26,8 +25,8 @@ func object(t reflect.Type) map[string]any {
 		if doc := f.Tag.Get("doc"); doc != "" {
 			p["description"] = doc
 		}
-		if choices := f.Tag.Get("enum"); choices != "" {
-			p["enum"] = strings.Split(choices, ",")
+		if list := choices(f); list != nil {
+			p["enum"] = list
 		}
 		properties[key(f)] = p
 	}

@@ -51,8 +51,8 @@ var chinese = map[string]string{
 	"%q: want %s":                                                            "%q：应为 %s",
 
 	// What the parts require.
-	"is missing": "缺少",
-	"is missing: want serial, tcp, pcsc or mock":                           "缺少：应为 serial、tcp、pcsc 或 mock",
+	"is missing":                                                           "缺少",
+	"is missing: want %s or %s":                                            "缺少：应为 %s 或 %s",
 	"%q: want 1 to 40 of a-z, 0-9 and -":                                   "%q：应为 1 到 40 个 a-z、0-9 和 -",
 	"%q: want 1 to 40 of a-z, 0-9 and _":                                   "%q：应为 1 到 40 个 a-z、0-9 和 _",
 	"%q: want 1 to 64 letters, digits, _ and -":                            "%q：应为 1 到 64 个字母、数字、_ 和 -",
@@ -67,7 +67,7 @@ var chinese = map[string]string{
 	"%q: want host:port, e.g. 127.0.0.1:7643":                              "%q：应为 主机:端口，例如 127.0.0.1:7643",
 	"%q: want an origin such as https://desk.example.cn":                   "%q：应为来源，例如 https://desk.example.cn",
 	"want 24 to 255":                                                       "应为 24 到 255",
-	"is for driver pcsc only":                                              "只用于 driver: pcsc",
+	"is for driver %s only":                                                "只用于 driver: %s",
 	"want 20ms to 5s":                                                      "应为 20ms 到 5s",
 	"is longer than outbox.retain, which is how long it can be remembered": "比 outbox.retain 长，而记忆只能保留到那么久",
 	"is shorter than outbox.retain":                                        "比 outbox.retain 短",

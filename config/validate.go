@@ -69,30 +69,12 @@ func (c *Config) validateReaders(at func(string, string, ...any)) {
 			at(key+".name", "%q is taken by an earlier reader", r.Name)
 		}
 		seen[r.Name] = true
-		if r.Driver == "" {
-			at(key+".driver", "is missing: want serial, tcp, pcsc or mock")
-		}
-		if r.Port == "" && r.Driver != "mock" {
-			at(key+".port", "is missing")
-		}
-		if r.Driver == "tcp" && r.Port != "" {
-			if _, port, err := net.SplitHostPort(r.Port); err != nil || port == "" {
-				at(key+".port", "%q: want host:port", r.Port)
-			}
-		}
+		r.validateDriver(key, at)
 		if b, err := hex.DecodeString(strings.ReplaceAll(r.APDUHeader, " ", "")); err != nil || len(b) != 0 && len(b) != 4 {
 			at(key+".apdu_header", "%q: want four bytes in hex", r.APDUHeader)
 		}
 		if r.MaxRFBytes > 0 && r.MaxRFBytes < 24 {
 			at(key+".max_rf_bytes", "want 24 to 255")
-		}
-		for _, k := range []struct {
-			name string
-			set  bool
-		}{{"profile", r.Profile != ""}, {"apdu_header", r.APDUHeader != ""}, {"escape_code", r.EscapeCode != 0}} {
-			if k.set && r.Driver != "pcsc" {
-				at(key+"."+k.name, "is for driver pcsc only")
-			}
 		}
 	}
 }
@@ -167,6 +149,19 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// choices lists what a field with an enum tag may be, nil for one without. The
+// tag "drivers" stands for the drivers' names.
+func choices(f reflect.StructField) []string {
+	switch tag := f.Tag.Get("enum"); tag {
+	case "":
+		return nil
+	case "drivers":
+		return driverNames()
+	default:
+		return strings.Split(tag, ",")
+	}
+}
+
 // enums checks every field with an enum tag.
 func enums(v reflect.Value, prefix string, at func(string, string, ...any)) {
 	for i := range v.NumField() {
@@ -186,10 +181,9 @@ func enums(v reflect.Value, prefix string, at func(string, string, ...any)) {
 				}
 			}
 		case reflect.String:
-			choices := f.Tag.Get("enum")
-			value := v.Field(i).String()
-			if choices != "" && value != "" && !slices.Contains(strings.Split(choices, ","), value) {
-				at(path, "%q: want %s", value, strings.Join(strings.Split(strings.Trim(choices, ","), ","), ", "))
+			allowed, value := choices(f), v.Field(i).String()
+			if allowed != nil && value != "" && !slices.Contains(allowed, value) {
+				at(path, "%q: want %s", value, strings.Join(slices.DeleteFunc(allowed, func(s string) bool { return s == "" }), ", "))
 			}
 		}
 	}

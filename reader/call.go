@@ -31,12 +31,6 @@ const (
 	silenceCalls = 4
 )
 
-// lineErrors is what a device may count beside its answers: damaged, broken or
-// foreign bytes that it saw on its line since it was opened.
-type lineErrors interface {
-	LineErrors() uint64
-}
-
 // owner is the one goroutine that talks to a device. The loop waits for its
 // answers with a bound, so that a call that hangs inside a driver can hold up
 // neither the loop nor the end of the program.
@@ -156,11 +150,7 @@ func ask[T any](ctx context.Context, r *Reader, call func(driver.Device, context
 	o := r.dev
 	a, err := do(ctx, r.clock, o, func(ctx context.Context) (answer, error) {
 		value, err := call(o.dev, ctx)
-		a := answer{value: value}
-		if l, ok := o.dev.(lineErrors); ok {
-			a.heard = l.LineErrors()
-		}
-		return a, err
+		return answer{value, driver.LineErrors(o.dev)}, err
 	})
 	if ctx.Err() != nil {
 		return a.value, ctx.Err()
@@ -212,15 +202,11 @@ func damaged(err error) bool {
 	if !errors.Is(err, driver.ErrProtocol) && !errors.Is(err, driver.ErrTimeout) {
 		return false
 	}
-	var e *driver.Error
-	if !errors.As(err, &e) || len(e.Status) != 3 {
-		return true
-	}
-	return e.Status[2] == 0x10 || e.Status[2] == 0x11
+	return !driver.Answered(err) || driver.DamagedRequest(err)
 }
 
-// phaseOf is the phase of a reader that was lost to an error.
-func phaseOf(err error) Phase {
+// PhaseOf returns the phase of a reader that was lost to an error.
+func PhaseOf(err error) Phase {
 	switch {
 	case errors.Is(err, driver.ErrDenied):
 		return Denied

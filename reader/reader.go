@@ -111,7 +111,7 @@ func (r *Reader) Run(ctx context.Context) {
 		if ready {
 			wait = firstRetry
 		}
-		phase := phaseOf(err)
+		phase := PhaseOf(err)
 		switch phase {
 		case Stopped: // no driver will appear while the program runs
 			r.tell(phase, err, 0)
@@ -173,7 +173,7 @@ func (r *Reader) identify(ctx context.Context, grace time.Duration) error {
 		case starting && (damaged(err) || errors.Is(err, driver.ErrFaulty)):
 			r.sleep(ctx, powerUpPoll)
 		case errors.Is(err, driver.ErrFaulty) || errors.Is(err, driver.ErrNoSAM):
-			r.tell(phaseOf(err), err, slowRetry)
+			r.tell(PhaseOf(err), err, slowRetry)
 			r.sleep(ctx, slowRetry)
 		default:
 			return err

@@ -8,11 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"idtap/driver"
 	"idtap/driver/diagnosis"
-	"idtap/driver/pcsc"
 	"idtap/driver/sam"
-	"idtap/driver/serial"
-	"idtap/driver/tcp"
 	"idtap/publisher/bus"
 	"idtap/publisher/desk"
 	"idtap/publisher/outbox"
@@ -33,18 +31,23 @@ type section struct {
 
 // sections is every code that a person can see, findings about cards excepted.
 func sections() []section {
-	return []section{
+	list := []section{
 		{"Readers' states", "What a reader is doing: on the page, in logs, in `idtap.status.v1...` and in the micro service's `readers`.", reader.Entries()},
 		{"States of the page", "What the clerk's page shows large beside the readers' states.", desk.States()},
 		{"Answers of the page's API", "`{\"code\": ...}` of `/api/v1`.", desk.Answers()},
 		{"System", "Found by `idtap diag`.", append(diagnosis.Entries(), configWarning, daemonSilent)},
-		{"PC/SC", "Found by `idtap diag`. docs/pcsc.md has the codes of the service itself.", pcsc.Entries()},
-		{"Serial ports", "Found by `idtap diag`.", append(serial.Entries(), tcp.Entries()...)},
 		{"Security module and line", "Found by `idtap diag`.", sam.Entries()},
 		{"Queue", "In `idtap diag`, on the page and in the API.", outbox.Entries()},
 		{"Bus", "In `idtap diag`, `idtap bus check`, on the page, in `/metrics` as `idtap_bus_problem` and in the micro service.", bus.Entries()},
 		{"Page", "Found by `idtap diag`.", desk.Entries()},
 	}
+	drivers := new(app).drivers()
+	for _, name := range drivers.Names() {
+		if d, ok := drivers[name].(driver.Diagnoser); ok {
+			list = append(list, section{"Readers of driver " + name, "Found by `idtap diag`.", d.Codes()})
+		}
+	}
+	return list
 }
 
 // TestCodesPage keeps docs/codes.md equal to the code; with -update it writes it.

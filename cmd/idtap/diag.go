@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"idtap/config"
+	"idtap/driver"
 	"idtap/driver/diagnosis"
-	"idtap/driver/serial"
 )
 
 // diagUnknown is diag's exit code for what could not be found out, wrong usage
@@ -102,10 +102,14 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 	if r, ok := readerAt(cfg, f.probe); ok && running { // it has the port: it is asked instead
 		f.probe, f.reader = "", r
 	}
-	if f.probe != "" {
-		return a.show(diagnosis.Run(ctx, clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{serial.ProbeCheck(nil, f.probe)}), f.asJSON)
-	}
 	g := newDiagnosed(a, cfg)
+	if f.probe != "" {
+		check, ok := g.probe(f.probe)
+		if !ok {
+			return &exitError{diagUnknown, fmt.Errorf("--probe %s: %w", f.probe, errNoPort)}
+		}
+		return a.show(diagnosis.Run(ctx, clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{check}), f.asJSON)
+	}
 	g.only = f.reader
 	if f.capture != "" {
 		if running {
@@ -151,7 +155,19 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 	}
 }
 
-// readerAt finds the configured reader that has a serial port, by whatever name.
+// probe returns the check that asks a port for a module.
+func (g *diagnosed) probe(port string) (diagnosis.Check, bool) {
+	for _, name := range g.drivers.Names() {
+		if d, ok := g.drivers[name].(driver.Prober); ok {
+			if c, ok := d.Probe(port); ok {
+				return c, true
+			}
+		}
+	}
+	return diagnosis.Check{}, false
+}
+
+// readerAt finds the configured reader that has a port, by whatever name.
 func readerAt(cfg config.Config, port string) (name string, ok bool) {
 	node := func(path string) string {
 		if real, err := filepath.EvalSymlinks(path); err == nil {
@@ -160,7 +176,7 @@ func readerAt(cfg config.Config, port string) (name string, ok bool) {
 		return path
 	}
 	for _, r := range cfg.Readers {
-		if port != "" && r.Driver == "serial" && node(r.Port) == node(port) {
+		if port != "" && node(r.Port) == node(port) {
 			return r.Name, true
 		}
 	}

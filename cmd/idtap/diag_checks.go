@@ -14,10 +14,7 @@ import (
 	"idtap/config"
 	"idtap/driver"
 	"idtap/driver/diagnosis"
-	"idtap/driver/pcsc"
 	"idtap/driver/sam"
-	"idtap/driver/serial"
-	"idtap/driver/tcp"
 	"idtap/driver/watch"
 	"idtap/publisher/bus"
 	"idtap/publisher/desk"
@@ -78,10 +75,14 @@ func (g *diagnosed) checks(ctx context.Context) []diagnosis.Check {
 		desk.PageCheck(g.cfg.DeskPage.Listen, g.page()),
 	}
 	if !g.brief {
-		list = append(list, diagnosis.SuspendCheck(g.sys), diagnosis.USBCheck(g.sys, g.dev), desk.VendorCheck(), serial.PortsCheck(serial.Ports, g.ports("serial")))
+		list = append(list, diagnosis.SuspendCheck(g.sys), diagnosis.USBCheck(g.sys, g.dev), desk.VendorCheck())
 	}
-	if s, ok := g.drivers["pcsc"].(pcsc.Surveyor); ok {
-		list = append(list, pcsc.ServiceCheck(s, g.ports("pcsc"), len(g.cfg.Readers) == 0))
+	readers := specs(g.cfg.Readers)
+	for _, name := range g.drivers.Names() {
+		if d, ok := g.drivers[name].(driver.Diagnoser); ok {
+			own := slices.DeleteFunc(slices.Clone(readers), func(s driver.Spec) bool { return s.Driver != name })
+			list = append(list, d.Checks(own, len(readers) == 0)...)
+		}
 	}
 	return append(list, g.readerChecks(ctx)...)
 }
@@ -97,17 +98,6 @@ func (g *diagnosed) page() string {
 		return ""
 	}
 	return g.daemon.address
-}
-
-// ports are the configured ports of one driver.
-func (g *diagnosed) ports(name string) []string {
-	var list []string
-	for _, r := range g.cfg.Readers {
-		if r.Driver == name {
-			list = append(list, r.Port)
-		}
-	}
-	return list
 }
 
 func (g *diagnosed) configCheck() diagnosis.Check {
@@ -230,7 +220,7 @@ func (g *diagnosed) discovered(ctx context.Context) []driver.Spec {
 
 // examine tries a reader that nobody else in this program has open.
 func (g *diagnosed) examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
-	if d, ok := g.drivers[spec.Driver].(*serial.Driver); ok {
+	if d, ok := g.drivers[spec.Driver].(driver.Examiner); ok {
 		d.Examine(ctx, s, spec)
 		return
 	}
@@ -238,7 +228,7 @@ func (g *diagnosed) examine(ctx context.Context, s *diagnosis.Sheet, spec driver
 	spec.Wire = w
 	dev, err := g.drivers.Open(ctx, spec)
 	if err != nil {
-		told(s, spec, err)
+		g.explain(s, spec, err)
 		return
 	}
 	defer dev.Close()
@@ -246,16 +236,21 @@ func (g *diagnosed) examine(ctx context.Context, s *diagnosis.Sheet, spec driver
 	sam.Examine(ctx, module, spec.Name, dev, w)
 }
 
-// told notes why a reader does not work.
-func told(s *diagnosis.Sheet, spec driver.Spec, err error) {
-	switch spec.Driver {
-	case "serial":
-		serial.Told(s, spec, err)
-	case "pcsc":
-		pcsc.Told(s, spec, err)
-	default:
-		tcp.Told(s, spec, err)
+// explain notes why a reader does not work: as its own driver explains it, or as
+// any reader without one of its own.
+func (g *diagnosed) explain(s *diagnosis.Sheet, spec driver.Spec, err error) {
+	d, known := g.drivers[spec.Driver]
+	if own, ok := d.(driver.Diagnoser); ok {
+		own.Diagnose(s, spec, err)
+		return
 	}
+	module := s.In(diagnosis.SAM)
+	if f, ok := sam.Explain(spec.Name, err); known && ok {
+		module.Add(f)
+		return
+	}
+	e, _ := reader.Explain(reader.PhaseOf(err))
+	module.Find(e, spec.Name, err.Error())
 }
 
 // lendWait is how long a daemon's loop may hold on to a reader that does not
@@ -283,7 +278,7 @@ func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver
 	case reader.Away, reader.Busy, reader.Denied, reader.Starting:
 		if g.brief {
 			if state.Err != nil {
-				told(s, spec, state.Err)
+				g.explain(s, spec, state.Err)
 			}
 			return
 		}
@@ -296,7 +291,7 @@ func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver
 			return
 		}
 		if state, _ = g.daemon.health.reader(spec.Name); state.Err != nil {
-			told(s, spec, state.Err)
+			g.explain(s, spec, state.Err)
 			return
 		}
 	case reader.Faulty, reader.NoIdentity, reader.Stuck:
@@ -307,7 +302,7 @@ func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver
 		return
 	case reader.Stopped:
 		if state.Err != nil {
-			told(s, spec, state.Err)
+			g.explain(s, spec, state.Err)
 		}
 		return
 	}
@@ -333,4 +328,5 @@ var (
 		Why:  diagnosis.Say("它由另一个用户运行，或没有回应", "It runs as another user, or does not answer"),
 		Do:   diagnosis.Say("用运行它的用户或 root 执行 idtap diag；仍不行则重启服务", "Run idtap diag as that user or as root; failing that, restart the service")}
 	errNoSuchReader = errors.New("no reader of that name is configured")
+	errNoPort       = errors.New("this is no port that can be asked")
 )

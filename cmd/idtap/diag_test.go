@@ -329,7 +329,14 @@ func TestDiagFoldsTheQueueIntoTheBus(t *testing.T) {
 // fakePCSC is a PC/SC service in a given condition.
 type fakePCSC struct{ survey pcsc.Survey }
 
-func (f fakePCSC) Survey(context.Context) pcsc.Survey              { return f.survey }
+func (f fakePCSC) Survey(context.Context) pcsc.Survey { return f.survey }
+func (f fakePCSC) Codes() []diagnosis.Entry           { return (*pcsc.Driver).Codes(nil) }
+func (f fakePCSC) Checks(own []driver.Spec, auto bool) []diagnosis.Check {
+	return []diagnosis.Check{pcsc.ServiceCheck(f, own, auto)}
+}
+func (f fakePCSC) Diagnose(s *diagnosis.Sheet, spec driver.Spec, err error) {
+	(*pcsc.Driver).Diagnose(nil, s, spec, err)
+}
 func (f fakePCSC) Detail() string                                  { return "fake" }
 func (f fakePCSC) Discover(context.Context) ([]driver.Spec, error) { return nil, f.survey.Err }
 func (f fakePCSC) Open(context.Context, driver.Spec) (driver.Device, error) {

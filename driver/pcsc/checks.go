@@ -43,9 +43,14 @@ var (
 		Do:   diagnosis.Say("关闭该程序", "Close that program")}
 )
 
-// Entries lists what the checks of this package find.
-func Entries() []diagnosis.Entry {
+// Codes implements driver.Diagnoser.
+func (*Driver) Codes() []diagnosis.Entry {
 	return []diagnosis.Entry{NoService, ServiceRefuses, ServiceHangs, NotInBuild, NotThere, TakenAlone}
+}
+
+// Checks implements driver.Diagnoser.
+func (d *Driver) Checks(configured []driver.Spec, auto bool) []diagnosis.Check {
+	return []diagnosis.Check{ServiceCheck(d, configured, auto)}
 }
 
 // Surveyor is what the check asks; a Driver is one.
@@ -54,9 +59,12 @@ type Surveyor interface {
 }
 
 // ServiceCheck looks at the service and lists its readers; it connects to none.
-// wanted are the patterns of configured readers; auto means that readers are
-// taken as they are found.
-func ServiceCheck(d Surveyor, wanted []string, auto bool) diagnosis.Check {
+// auto means that readers are taken as they are found.
+func ServiceCheck(d Surveyor, configured []driver.Spec, auto bool) diagnosis.Check {
+	wanted := make([]string, len(configured)) // patterns of names
+	for i, s := range configured {
+		wanted[i] = s.Port
+	}
 	return diagnosis.Check{Name: "pcsc-service", Group: diagnosis.PCSC, Run: func(ctx context.Context, s *diagnosis.Sheet) {
 		v := d.Survey(ctx)
 		if len(wanted) == 0 && !auto && v.Service != Running {
@@ -118,9 +126,9 @@ func listed(s *diagnosis.Sheet, v Survey, wanted []string, auto bool) {
 	}
 }
 
-// Told notes why a PC/SC reader does not work. What the service is to blame for
-// is told by [ServiceCheck] as well, and then shown once.
-func Told(s *diagnosis.Sheet, spec driver.Spec, err error) {
+// Diagnose implements driver.Diagnoser. What the service is to blame for is noted
+// by [ServiceCheck] as well, and then shown once.
+func (*Driver) Diagnose(s *diagnosis.Sheet, spec driver.Spec, err error) {
 	service := s.In(diagnosis.PCSC)
 	var code Code
 	errors.As(err, &code)

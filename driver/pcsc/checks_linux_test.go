@@ -17,7 +17,11 @@ import (
 // found runs the check of the service and gives the codes that a technician sees.
 func found(t *testing.T, d Surveyor, wanted ...string) (codes []string, facts int) {
 	t.Helper()
-	r := diagnosis.Run(t.Context(), clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{ServiceCheck(d, wanted, len(wanted) == 0)})
+	var configured []driver.Spec
+	for _, port := range wanted {
+		configured = append(configured, driver.Spec{Port: port})
+	}
+	r := diagnosis.Run(t.Context(), clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{ServiceCheck(d, configured, len(wanted) == 0)})
 	for _, f := range r.Findings() {
 		codes = append(codes, f.Code)
 	}
@@ -99,7 +103,9 @@ func TestTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := diagnosis.Run(t.Context(), clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{{Name: "reader-side", Group: diagnosis.SAM,
-				Run: func(_ context.Context, s *diagnosis.Sheet) { Told(s, driver.Spec{Name: "side", Port: "X*"}, tt.err) }}})
+				Run: func(_ context.Context, s *diagnosis.Sheet) {
+					new(Driver).Diagnose(s, driver.Spec{Name: "side", Port: "X*"}, tt.err)
+				}}})
 			if got := r.Findings(); len(got) != 1 || got[0].Code != tt.want {
 				t.Errorf("%+v, want %s", got, tt.want)
 			}

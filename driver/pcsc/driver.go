@@ -24,7 +24,7 @@ type Driver struct {
 	learned map[string]string // profiles that auto found, by reader
 }
 
-var _ driver.Driver = (*Driver)(nil)
+var _ driver.Diagnoser = (*Driver)(nil)
 
 func (d *Driver) clock() clockwork.Clock {
 	if d.Clock == nil {

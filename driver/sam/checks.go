@@ -125,9 +125,7 @@ func Examine(ctx context.Context, s *diagnosis.Sheet, reader string, dev driver.
 		if ctx.Err() != nil {
 			break
 		}
-		if t, ok := dev.(interface {
-			SelfTest(context.Context) (Status, error)
-		}); ok {
+		if t, ok := dev.(selfTester); ok {
 			t.SelfTest(ctx)
 			answers++
 		}
@@ -135,11 +133,16 @@ func Examine(ctx context.Context, s *diagnosis.Sheet, reader string, dev driver.
 		answers += 2
 	}
 	Identified(s, reader, id, w)
-	if bad := lineErrors(dev); bad > 0 {
+	if bad := driver.LineErrors(dev); bad > 0 {
 		s.Find(Noisy, reader, fmt.Sprintf("%d errors in %d answers", bad, answers))
 		return
 	}
 	Pace(s, reader, id.Baud, w)
+}
+
+// selfTester is a Device that passes a self-test on to its module; a Client is one.
+type selfTester interface {
+	SelfTest(context.Context) (Status, error)
 }
 
 // identifyTries is how often a module is asked who it is while its answers come
@@ -151,13 +154,6 @@ const identifyTries = 4
 func hurt(err error) bool {
 	var e *driver.Error
 	return errors.Is(err, driver.ErrProtocol) && errors.As(err, &e) && e.Op == cmdSelfTest.op
-}
-
-func lineErrors(dev driver.Device) uint64 {
-	if l, ok := dev.(interface{ LineErrors() uint64 }); ok {
-		return l.LineErrors()
-	}
-	return 0
 }
 
 // Identified notes what a reader says of itself and how quickly it answers.

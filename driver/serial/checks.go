@@ -41,8 +41,17 @@ var (
 		Do:   diagnosis.Say("在配置中改为下面列出的端口之一", "Name one of the ports that idtap diag lists in the configuration")}
 )
 
-// Entries lists what the checks of this package find.
-func Entries() []diagnosis.Entry { return []diagnosis.Entry{Missing, Denied, Held, NoPort} }
+// Codes implements driver.Diagnoser.
+func (*Driver) Codes() []diagnosis.Entry { return []diagnosis.Entry{Missing, Denied, Held, NoPort} }
+
+// Checks implements driver.Diagnoser: it lists the ports that are there.
+func (*Driver) Checks(configured []driver.Spec, _ bool) []diagnosis.Check {
+	paths := make([]string, len(configured))
+	for i, s := range configured {
+		paths[i] = s.Port
+	}
+	return []diagnosis.Check{PortsCheck(Ports, paths)}
+}
 
 // Explain is the finding that stands behind a failure to open a port, or a
 // failure of what is on it.
@@ -158,7 +167,7 @@ func (d *Driver) Examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Sp
 	spec.Wire = w
 	dev, err := d.Open(ctx, spec)
 	if err != nil {
-		Told(s, spec, err)
+		d.Diagnose(s, spec, err)
 		return
 	}
 	sam.Examine(ctx, module, spec.Name, dev, w)
@@ -182,9 +191,9 @@ func (d *Driver) Examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Sp
 	}
 }
 
-// Told notes why a reader does not work: in the port's group what the port is to
-// blame for, else in the module's.
-func Told(s *diagnosis.Sheet, spec driver.Spec, err error) {
+// Diagnose implements driver.Diagnoser: what the port is to blame for is noted in
+// the port's group, anything else in the module's.
+func (*Driver) Diagnose(s *diagnosis.Sheet, spec driver.Spec, err error) {
 	f := Explain(spec.Name, spec.Port, err)
 	if f.Subject == spec.Name {
 		s.In(diagnosis.SAM).Add(f)
@@ -192,6 +201,15 @@ func Told(s *diagnosis.Sheet, spec driver.Spec, err error) {
 	}
 	s.In(diagnosis.Serial).Add(f)
 	s.In(diagnosis.SAM).NotChecked(diagnosis.Say(spec.Name+"：端口打不开", spec.Name+": the port does not open"))
+}
+
+// Probe implements driver.Prober. Any file may be a port: a name of two ids with
+// a colon between is a USB device's, and not a file's.
+func (d *Driver) Probe(port string) (diagnosis.Check, bool) {
+	if strings.Contains(port, ":") && !strings.ContainsAny(port, `/\`) {
+		return diagnosis.Check{}, false
+	}
+	return ProbeCheck(d.Clock, port), true
 }
 
 // ProbeCheck asks one named port for a module at every rate; no other port is

@@ -19,7 +19,11 @@ type Driver struct {
 	rates map[string]int // by port, the rate that worked last; guarded by mu
 }
 
-var _ driver.Driver = (*Driver)(nil)
+var (
+	_ driver.Diagnoser = (*Driver)(nil)
+	_ driver.Examiner  = (*Driver)(nil)
+	_ driver.Prober    = (*Driver)(nil)
+)
 
 // Open opens Spec.Port. Without a Spec.Baud it finds the rate out, beginning
 // with the one that worked last on this port, and fails with driver.ErrTimeout

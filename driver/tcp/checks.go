@@ -13,11 +13,14 @@ var Unreachable = diagnosis.Entry{Code: "serial_server_unreachable", Level: diag
 		"A wrong address or port, no power, no network, or it takes one connection only and somebody has that"),
 	Do: diagnosis.Say("检查设备电源、网线和配置中的 port", "Check its power, the network and the reader's port in the configuration")}
 
-// Entries lists what the checks of this package find.
-func Entries() []diagnosis.Entry { return []diagnosis.Entry{Unreachable} }
+// Codes implements driver.Diagnoser.
+func (Driver) Codes() []diagnosis.Entry { return []diagnosis.Entry{Unreachable} }
 
-// Told notes why a reader behind a serial server does not work.
-func Told(s *diagnosis.Sheet, spec driver.Spec, err error) {
+// Checks implements driver.Diagnoser: without a connection nothing can be seen.
+func (Driver) Checks([]driver.Spec, bool) []diagnosis.Check { return nil }
+
+// Diagnose implements driver.Diagnoser.
+func (Driver) Diagnose(s *diagnosis.Sheet, spec driver.Spec, err error) {
 	if f, ok := sam.Explain(spec.Name, err); ok {
 		s.In(diagnosis.SAM).Add(f)
 		return

@@ -31,7 +31,7 @@ type Driver struct {
 	Clock clockwork.Clock // nil means the real one
 }
 
-var _ driver.Driver = Driver{}
+var _ driver.Diagnoser = Driver{}
 
 // Open connects to Spec.Port. Spec.Baud is the rate of the line behind the
 // server and scales the time-outs; without it they allow for 9600.

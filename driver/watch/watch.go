@@ -173,13 +173,8 @@ func (d *device) Present(ctx context.Context) (bool, error) {
 
 func (d *device) Close() error { return d.close() }
 
-// LineErrors passes on what the device counts; 0 where it counts nothing.
-func (d *device) LineErrors() uint64 {
-	if l, ok := d.dev.(interface{ LineErrors() uint64 }); ok {
-		return l.LineErrors()
-	}
-	return 0
-}
+// LineErrors implements driver.LineCounter with what the device itself counts.
+func (d *device) LineErrors() uint64 { return driver.LineErrors(d.dev) }
 
 func (r *Reader) take(ctx context.Context) error {
 	select {

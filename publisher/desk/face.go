@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"errors"
 	"time"
 
 	"idtap/driver"
@@ -64,15 +63,10 @@ var misreads = map[reader.Phase]Face{
 	reader.Unreadable: FaceUnreadable,
 }
 
-// statusSelect is SW3 "select failed": a card was found and cannot be chosen,
-// which is what a second card in the field does.
-const statusSelect = 0x81
-
 // misread is the face of a tap that ended without a result, or "".
 func misread(s reader.State) Face {
 	f := misreads[s.Phase]
-	var e *driver.Error
-	if f == FacePlaceAgain && errors.As(s.Err, &e) && len(e.Status) == 3 && e.Status[2] == statusSelect {
+	if f == FacePlaceAgain && driver.SelectFailed(s.Err) {
 		return FaceTwoCards
 	}
 	return f

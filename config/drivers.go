@@ -1,0 +1,67 @@
+package config
+
+import (
+	"net"
+	"reflect"
+	"strings"
+)
+
+// portForm says what a driver takes as the port of a reader.
+type portForm int
+
+const (
+	anyPort      portForm = iota // a path, a pattern, an address: some text
+	hostPort                     // host:port
+	optionalPort                 // some text, or none
+)
+
+// drivers are the names that a reader's driver may have, in the order in which
+// people read them. Which of them a build has is known to cmd alone.
+var drivers = []struct {
+	name string
+	port portForm
+}{
+	{"serial", anyPort},
+	{"tcp", hostPort},
+	{"pcsc", anyPort},
+	{"mock", optionalPort},
+}
+
+// driverNames lists the names.
+func driverNames() []string {
+	names := make([]string, len(drivers))
+	for i, d := range drivers {
+		names[i] = d.name
+	}
+	return names
+}
+
+// validateDriver reports what a reader's driver and the keys that depend on it
+// lack.
+func (r Reader) validateDriver(entry string, at func(string, string, ...any)) {
+	names := driverNames()
+	if r.Driver == "" {
+		last := len(names) - 1
+		at(entry+".driver", "is missing: want %s or %s", strings.Join(names[:last], ", "), names[last])
+	}
+	form := anyPort
+	for _, d := range drivers {
+		if d.name == r.Driver {
+			form = d.port
+		}
+	}
+	if r.Port == "" {
+		if form != optionalPort {
+			at(entry+".port", "is missing")
+		}
+	} else if _, port, err := net.SplitHostPort(r.Port); form == hostPort && (err != nil || port == "") {
+		at(entry+".port", "%q: want host:port", r.Port)
+	}
+	v := reflect.ValueOf(r)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if only := f.Tag.Get("driver"); only != "" && only != r.Driver && !v.Field(i).IsZero() {
+			at(entry+"."+key(f), "is for driver %s only", only)
+		}
+	}
+}
