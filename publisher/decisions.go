@@ -208,10 +208,7 @@ func (i *Intake) follow(ctx context.Context, r recorded, ceType string, op event
 		Type: ceType, Source: r.Source, Subject: i.subject(ceType, division),
 		Filter: event.Filter(i.o.Desk.Division, i.o.Desk.ID), Refers: r.ID, Kind: r.Kind, Status: r.Status,
 	}
-	var places []string // that the event is about
-	if division != "" {
-		places = append(places, division)
-	}
+	places := slices.Clone(r.data.Hukou.Divisions()) // that the event is about
 	for _, c := range changes {
 		if c.Field == "hukou.division" && c.New != division {
 			if c.New != "" {

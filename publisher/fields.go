@@ -38,14 +38,20 @@ var fields = map[string]field{
 		},
 		valid: isDate,
 	},
-	"person.name":            text(func(r *event.Registration) *string { return &r.Person.Name }, isText(50)),
-	"person.name_en":         text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)),
-	"person.nationality":     text(func(r *event.Registration) *string { return &r.Person.Nationality }, isCountry),
-	"person.birth_date":      text(func(r *event.Registration) *string { return &r.Person.BirthDate }, isDate),
-	"person.sex":             coded(func(r *event.Registration) **event.Code { return &r.Person.Sex }, isSex),
-	"person.ethnic":          coded(func(r *event.Registration) **event.Code { return &r.Person.Ethnic }, isEthnic),
-	"hukou.address":          text(func(r *event.Registration) *string { return &hukou(r).Address }, isText(100)),
-	"hukou.division":         text(func(r *event.Registration) *string { return &hukou(r).Division }, isDivision),
+	"person.name":        text(func(r *event.Registration) *string { return &r.Person.Name }, isText(50)),
+	"person.name_en":     text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)),
+	"person.nationality": text(func(r *event.Registration) *string { return &r.Person.Nationality }, isCountry),
+	"person.birth_date":  text(func(r *event.Registration) *string { return &r.Person.BirthDate }, isDate),
+	"person.sex":         coded(func(r *event.Registration) **event.Code { return &r.Person.Sex }, isSex),
+	"person.ethnic":      coded(func(r *event.Registration) **event.Code { return &r.Person.Ethnic }, isEthnic),
+	"hukou.address":      text(func(r *event.Registration) *string { return &hukou(r).Address }, isText(100)),
+	"hukou.division": {
+		get: func(r *event.Registration) string { return hukou(r).Division },
+		set: func(r *event.Registration, v string) {
+			hukou(r).Division, hukou(r).Successors = v, nil // no longer a guess among several
+		},
+		valid: isDivision,
+	},
 	"residence.card_address": text(func(r *event.Registration) *string { return &r.Residence.CardAddress }, isText(100)),
 }
 

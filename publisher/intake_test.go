@@ -332,6 +332,42 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// A person of a divided county: the event names every division that it may
+// concern and goes to what they all lie in, so do follow-ups, and a correction
+// of the division ends the doubt.
+func TestDividedHukouConcernsEverySuccessor(t *testing.T) {
+	b := newBench(t, nil)
+	tap := specimen(identity.Finding{Code: identity.CodeAddressDivided, Severity: identity.Warn, Field: "hukou.address"})
+	tap.Checked.Division, tap.Checked.Confidence, tap.Checked.Successors = "330600", identity.Partial, []string{"330602", "330603"}
+	if err := b.Tap(t.Context(), tap); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.queue.records[0].Subject, "idtap.v1.recorded.41.4101.410105.jinshui-wenhualu-03.33.3306._"; got != want {
+		t.Errorf("subject %s, want %s", got, want)
+	}
+	op := event.Operator{Name: "李", Authenticated: true}
+	if _, err := b.Confirm(t.Context(), "id-1", op); err != nil {
+		t.Fatal(err)
+	}
+	var confirmed event.Confirmed
+	if err := json.Unmarshal(b.queue.records[1].Body, &confirmed); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(confirmed.HukouDivisions, " "), "330602 330603"; got != want {
+		t.Errorf("confirmed for %s, want %s", got, want)
+	}
+	if _, err := b.Correct(t.Context(), "id-1", op, "asked the holder", []event.FieldChange{{Field: "hukou.division", New: "330603"}}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := b.Record(t.Context(), "id-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(data.Hukou.Divisions(), " "); got != "330603" {
+		t.Errorf("after the correction it concerns %s, want 330603", got)
+	}
+}
+
 func TestCorrectionsThatAreRefused(t *testing.T) {
 	b := newBench(t, nil)
 	if err := b.Tap(t.Context(), specimen()); err != nil {

@@ -60,7 +60,8 @@ func NewRegistration(t reader.Tap, d DeskFacts) event.Registration {
 	}
 	if c.Kind == card.Resident {
 		r.Hukou = &event.Hukou{Address: c.HukouAddress, PrintedAddress: c.PrintedAddress, AppendedAddresses: c.Appended,
-			Division: c.Division, Path: c.Path, Confidence: string(c.Confidence)}
+			Division: c.Division, Path: c.Path, Confidence: string(c.Confidence),
+			Successors: c.Successors}
 		if r.Hukou.Confidence == "" {
 			r.Hukou.Confidence = string(identity.None)
 		}

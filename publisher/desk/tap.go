@@ -42,7 +42,7 @@ func newTap(t publisher.Tapped) *tap {
 	return &tap{
 		id: t.ID, outcome: t.Outcome, reader: t.Reader, at: t.At, found: data.Timing.FoundAt.Time, earlier: t.Earlier, seq: t.Seq,
 		kind: data.Document.Kind, status: data.Quality.Status, findings: data.Quality.Findings,
-		quarantined: t.Quarantined, look: needsLook(t), label: event.MaskName(data.Person.Name),
+		quarantined: t.Quarantined, look: needsLook(t), label: data.Person.Label(),
 		problem: problemOf(t.Err), person: &data, photo: t.Photo,
 	}
 }

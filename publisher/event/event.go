@@ -160,6 +160,23 @@ type Hukou struct {
 	Division          string   `json:"division,omitempty"`
 	Path              []string `json:"path,omitempty"`
 	Confidence        string   `json:"confidence"`
+	// Successors are the divisions of today that a retired unit named in the
+	// address was divided among; Division is then what all of them lie in.
+	Successors []string `json:"successors,omitempty"`
+}
+
+// Divisions returns the divisions that the household registration may concern:
+// the successors of a divided unit, else the division, none where it is unknown.
+func (h *Hukou) Divisions() []string {
+	switch {
+	case h == nil:
+		return nil
+	case len(h.Successors) > 0:
+		return h.Successors
+	case h.Division != "":
+		return []string{h.Division}
+	}
+	return nil
 }
 
 // Residence is where the desk stands to the person.

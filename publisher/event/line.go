@@ -87,11 +87,7 @@ func (w *line) test(test bool) {
 func (w *line) registration(r *Registration) {
 	w.test(r.Test)
 	w.add(w.word("kind "+r.Document.Kind, r.Document.Kind))
-	name := MaskName(r.Person.Name)
-	if name == "" {
-		name = MaskName(r.Person.NameEn)
-	}
-	w.add(name)
+	w.add(r.Person.Label())
 	w.add(MaskNumber(r.Document.Number))
 	if r.Person.Under14 {
 		w.add(w.say("不满14周岁", "under 14"))

@@ -31,11 +31,22 @@ func MaskName(name string) string {
 	return b.String()
 }
 
+// Label returns the masked name by which a person stands in a list: the Chinese
+// one, or the English one of a foreign card without it.
+func (p Person) Label() string {
+	if p.Name != "" {
+		return MaskName(p.Name)
+	}
+	return MaskName(p.NameEn)
+}
+
 // Printable replaces what could steer a terminal: the card decides what stands
 // in these texts.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
+		// The tables of the language lag behind the standard; planes 2 and 3 hold
+		// Chinese characters only.
+		if unicode.IsPrint(r) || 0x20000 <= r && r <= 0x3FFFD && r&0xFFFE != 0xFFFE {
 			return r
 		}
 		return utf8.RuneError

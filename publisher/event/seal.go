@@ -98,7 +98,7 @@ type flattened struct {
 }
 
 // Seal encrypts an event's data to those of the recipients whose hukou limit
-// covers it; ErrNoRecipient if there are none. The result is the message body
+// covers it (for a unit that was divided, any of its successors); ErrNoRecipient if there are none. The result is the message body
 // of an event with ContentJOSE. Whose division counts: the data's
 // hukou.division or hukou_divisions, else the subject's.
 //
@@ -217,14 +217,12 @@ func authData(e Envelope) []byte {
 // divisions are the hukou divisions that an event is about.
 func divisions(data []byte, env Envelope) []string {
 	var d struct {
-		Hukou struct {
-			Division string `json:"division"`
-		} `json:"hukou"`
+		Hukou          *Hukou   `json:"hukou"`
 		HukouDivisions []string `json:"hukou_divisions"`
 	}
 	if json.Unmarshal(data, &d) == nil {
-		if d.Hukou.Division != "" {
-			return []string{d.Hukou.Division}
+		if about := d.Hukou.Divisions(); len(about) > 0 {
+			return about
 		}
 		if len(d.HukouDivisions) > 0 {
 			return d.HukouDivisions

@@ -344,6 +344,8 @@ func TestSealHukouLimits(t *testing.T) {
 		{"county", `{"hukou":{"division":"620422"}}`, none, []PrivateKey{desk, gansu, baiyin, huining}},
 		{"another county of the prefecture", `{"hukou":{"division":"620423"}}`, none, []PrivateKey{desk, gansu, baiyin}},
 		{"province only", `{"hukou":{"division":"620000"}}`, none, []PrivateKey{desk, gansu}},
+		{"divided unit, one successor is the key's", `{"hukou":{"division":"620400","successors":["620422","620423"]}}`, none, []PrivateKey{desk, gansu, baiyin, huining}},
+		{"divided across prefectures", `{"hukou":{"division":"620000","successors":["620422","621102"]}}`, none, []PrivateKey{desk, gansu, baiyin, huining}},
 		{"unresolved", `{"hukou":{"confidence":"none"}}`, none, []PrivateKey{desk}},
 		{"no hukou", `{"document":{"kind":"foreign_pr_2023"}}`, none, []PrivateKey{desk}},
 		{"correction that moves the hukou", `{"hukou_divisions":["620422","410105"]}`, none, []PrivateKey{desk, gansu, baiyin, huining, henan}},
