@@ -8,10 +8,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 TAGS     = $(shell cat build/tags 2>/dev/null)
 RACE    ?= -race
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.1.4
-
-.PHONY: run build test check fuzz bench faults fleet divisions codes cross clean tools-build tools-test
+.PHONY: run build test lint check fuzz bench faults fleet divisions codes cross release clean tools-build tools-test
 
 run: build
 	./bin/idtap run --demo
@@ -25,17 +22,21 @@ tools-build:
 tools-test: tools-build
 	@.ci/install test
 
-test: tools-test
+test: tools-test lint
 	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test $(RACE) -tags '$(TAGS)' -timeout 14m -parallel 6 ./...
 
-check: tools-build
+# Format, vet for the three families of targets, staticcheck; `make test` begins with it.
+lint: tools-build
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'not gofmted'; exit 1; }
 	$(GO) vet -tags '$(TAGS)' ./...
 	GOOS=windows CGO_ENABLED=0 $(GO) vet ./...
 	GOARCH=loong64 CGO_ENABLED=0 $(GO) vet ./...
 	.ci/imports
-	$(GO) run $(STATICCHECK) -tags '$(TAGS)' ./...
-	@if $(GO) run $(GOVULNCHECK) -version >/dev/null 2>&1 && out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); then echo 'govulncheck: ok'; \
+	$(GO) tool staticcheck -tags '$(TAGS)' ./...
+
+# lint, and known vulnerabilities where their database can be reached.
+check: lint
+	@if out=$$($(GO) tool govulncheck ./... 2>&1); then echo 'govulncheck: ok'; \
 	elif echo "$$out" | grep -q 'Vulnerability #'; then echo "$$out"; exit 1; \
 	else echo 'govulncheck: not tested (its database cannot be reached)'; fi
 
@@ -74,6 +75,10 @@ cross:
 		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $$out ./cmd/idtap || exit 1; \
 		ls -l $$out | awk '{printf "%-28s %5.1f MB\n", $$9, $$5/1e6}'; \
 	done
+
+# Release of the tag that is checked out: what changed, and the program for every target.
+release:
+	@.ci/release
 
 clean:
 	rm -rf bin build
