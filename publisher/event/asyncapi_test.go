@@ -68,11 +68,11 @@ func headerSchema(t testing.TB, doc object, name string) *jsonschema.Schema {
 func TestAsyncAPIMessages(t *testing.T) {
 	doc := asyncAPI(t)
 	if doc["asyncapi"] != "3.0.0" {
-		t.Errorf("version %v", doc["asyncapi"])
+		t.Errorf("asyncapi = %v, want 3.0.0", doc["asyncapi"])
 	}
 	messages := doc.at(t, "components", "messages")
 	if len(messages) != len(schemaTypes)+1 {
-		t.Errorf("%d messages, want one per type and the sealed one", len(messages))
+		t.Errorf("%d messages, want %d: one per type and the sealed one", len(messages), len(schemaTypes)+1)
 	}
 	for ceType := range schemaTypes {
 		token := Token(ceType)
@@ -84,8 +84,8 @@ func TestAsyncAPIMessages(t *testing.T) {
 			t.Errorf("%s: name %v, want %s", token, m["name"], ceType)
 		}
 		file := m.at(t, "payload", "schema")["$ref"].(string)
-		if id := readJSON(t, file).(map[string]any)["$id"]; id != SchemaURL(ceType) {
-			t.Errorf("%s: its schema is %v", token, id)
+		if id := readJSON(t, file).(map[string]any)["$id"]; id != schemaURL(ceType) {
+			t.Errorf("%s: schema = %v, want %s", token, id, schemaURL(ceType))
 		}
 		subject := strings.Replace(exampleSubject(t, doc, ceType), "{event}", token, 1)
 		examples := m["examples"].([]any)
@@ -136,7 +136,7 @@ func exampleSubject(t testing.TB, doc object, ceType string) string {
 	address := channel["address"].(string)
 	for parameter, p := range channel.at(t, "parameters") {
 		if !strings.Contains(address, "{"+parameter+"}") {
-			t.Errorf("%s does not stand in the address", parameter)
+			t.Errorf("the address has no parameter %s", parameter)
 		}
 		if parameter != "event" {
 			address = strings.Replace(address, "{"+parameter+"}", p.(map[string]any)["examples"].([]any)[0].(string), 1)
@@ -151,14 +151,14 @@ func TestAsyncAPIChannels(t *testing.T) {
 	for _, ceType := range registrationTypes {
 		tokens = append(tokens, Token(ceType))
 		if got, want := strings.Replace(exampleSubject(t, doc, ceType), "{event}", Token(ceType), 1), Subject(ceType, jinshui); got != want {
-			t.Errorf("the address gives %s, want %s", got, want)
+			t.Errorf("subject from the address = %s, want %s", got, want)
 		}
 	}
 	if got, want := exampleSubject(t, doc, StatusType), StatusSubject("410105", "jinshui-wenhualu-03"); got != want {
-		t.Errorf("the address gives %s, want %s", got, want)
+		t.Errorf("status subject from the address = %s, want %s", got, want)
 	}
 	if got := doc.at(t, "channels", "registrations", "parameters", "event")["enum"]; !reflect.DeepEqual(got, tokens) {
-		t.Errorf("events %v, want %v", got, tokens)
+		t.Errorf("event tokens = %v, want %v", got, tokens)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 			header[name] = v[0]
 		}
 		if err := headerSchema(t, doc, c.schema).Validate(header); err != nil {
-			t.Errorf("%s: %v", c.env.Type, err)
+			t.Errorf("headers of %s: %v, want valid", c.env.Type, err)
 		}
 		described := slices.Collect(func(yield func(string) bool) {
 			for name := range doc.at(t, "components", "schemas", "cloudEvent", "properties") {
@@ -198,7 +198,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 		delete(header, HeaderEpoch)
 		delete(header, HeaderID)
 		if headerSchema(t, doc, c.schema).Validate(header) == nil {
-			t.Errorf("%s: headers without an id pass", c.env.Type)
+			t.Errorf("headers of %s without an id: valid, want refused", c.env.Type)
 		}
 	}
 }
@@ -214,7 +214,7 @@ func TestAsyncAPIReferences(t *testing.T) {
 		if inside, ok := strings.CutPrefix(ref, "#/"); ok {
 			doc.at(t, strings.Split(inside, "/")...)
 		} else if _, err := os.Stat(ref); err != nil {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: %v, want a resolvable reference", path, err)
 		}
 	})
 }

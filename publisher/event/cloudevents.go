@@ -30,7 +30,7 @@ type cloudEvent struct {
 func MarshalCloudEvent(env Envelope, data []byte) ([]byte, error) {
 	e := cloudEvent{
 		SpecVersion: specVersion, ID: env.ID, Type: env.Type, Source: env.Source, Subject: env.Subject,
-		Time: env.TimeText(), Epoch: env.Epoch, Schema: SchemaURL(env.Type), Content: env.Content, Suite: env.Suite, Data: data,
+		Time: env.TimeText(), Epoch: env.Epoch, Schema: schemaURL(env.Type), Content: env.Content, Suite: env.Suite, Data: data,
 	}
 	if env.Seq > 0 {
 		e.Sequence = strconv.FormatUint(env.Seq, 10)

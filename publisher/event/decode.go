@@ -6,17 +6,17 @@ import (
 	"fmt"
 )
 
-// ErrData is a message body that is not the data its envelope promises.
+// ErrData reports a message body that is not the data its envelope announces.
 var ErrData = errors.New("not the data of an idtap event")
 
-// Decode reads the data of an event of type ceType, opened if it was sealed:
-// *Registration, *Confirmed, *Corrected, *Cancelled or *ReaderStatus. Members
-// that this version does not know are passed over, since new optional ones may
-// come at any time. Whether values keep to their lists is the JSON Schema's to
-// say. Errors unwrap to ErrData and repeat nothing of the data.
+// Decode returns the data of an event of type ceType, opened if it was sealed:
+// *Registration, *Confirmed, *Corrected, *Cancelled or *ReaderStatus. It ignores
+// members that it does not know, since new optional ones may come at any time, and
+// does not compare values with their lists: that is the JSON Schema's part. Errors
+// unwrap to ErrData and quote nothing of the data.
 func Decode(ceType string, data []byte) (any, error) {
-	if len(data) > MaxData {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrData, MaxData)
+	if len(data) > maxData {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrData, maxData)
 	}
 	var v any
 	switch ceType {
@@ -42,7 +42,7 @@ func Decode(ceType string, data []byte) (any, error) {
 	return v, nil
 }
 
-// where says what is wrong by position and field; the errors of encoding/json
+// where describes a JSON error by position and field; the errors of encoding/json
 // may quote the data.
 func where(err error) string {
 	var syntax *json.SyntaxError
@@ -56,7 +56,7 @@ func where(err error) string {
 	return "no JSON object of the type"
 }
 
-// missing names the first member without which the data says nothing.
+// missing returns the path of the first required member that is absent.
 func missing(v any) string {
 	var desk Desk
 	refers := "-"

@@ -12,16 +12,16 @@ import (
 
 // Header names, lower case as other clients compare them exactly.
 const (
-	HeaderSpecVersion     = "ce-specversion"
+	headerSpecVersion     = "ce-specversion"
 	HeaderID              = "ce-id"
-	HeaderSource          = "ce-source"
+	headerSource          = "ce-source"
 	HeaderType            = "ce-type"
-	HeaderTime            = "ce-time"
-	HeaderDataSchema      = "ce-dataschema"
-	HeaderDataContentType = "ce-datacontenttype"
+	headerTime            = "ce-time"
+	headerDataSchema      = "ce-dataschema"
+	headerDataContentType = "ce-datacontenttype"
 	HeaderSequence        = "ce-sequence"
 	HeaderEpoch           = "ce-epoch"
-	HeaderSuite           = "ce-suite" // sealed events only
+	headerSuite           = "ce-suite" // sealed events only
 	HeaderMsgID           = "Nats-Msg-Id"
 	HeaderRequeued        = "idtap-requeued"
 
@@ -39,12 +39,12 @@ const (
 	maxSuite  = 64
 )
 
-// ErrEnvelope is a message whose headers or subject are not those of an idtap
-// event.
+// ErrEnvelope reports a message whose headers or subject are not those of an
+// idtap event.
 var ErrEnvelope = errors.New("not an idtap event")
 
-// Envelope is an event without its data: what the headers and the subject say.
-// Nothing in it is personal.
+// Envelope is an event without its data: its headers and its subject. It holds
+// nothing personal.
 type Envelope struct {
 	ID      string // UUIDv7
 	Type    string
@@ -57,7 +57,7 @@ type Envelope struct {
 	Suite   string // of a sealed event as received; "" means SuiteP256
 }
 
-// NewID makes an event id: a UUIDv7, so that ids sort by time.
+// NewID returns a new event id: a UUIDv7, so that ids sort by time.
 func NewID() (string, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -66,10 +66,9 @@ func NewID() (string, error) {
 	return id.String(), nil
 }
 
-// Source is the CloudEvents source of a reader at a desk. A reader's name is
-// free text (PC/SC names have spaces); in the source, runs of anything but
-// letters, digits, ".", "_" and "-" become one "-". The data's desk.reader has
-// the name as it is.
+// Source returns the CloudEvents source of a reader at a desk. A reader's name is
+// free text (PC/SC names have spaces): a run of anything but ASCII letters, digits,
+// ".", "_" and "-" becomes one "-". The data's desk.reader is the name unchanged.
 func Source(deskID, reader string) string {
 	var b strings.Builder
 	dash := false
@@ -105,31 +104,31 @@ func ParseSource(source string) (deskID, reader string, ok bool) {
 	return deskID, reader, true
 }
 
-// SchemaURL is the ce-dataschema of a type: a URN, the schema lies beside this package.
-func SchemaURL(ceType string) string { return "urn:idtap:schema:" + ceType }
+// schemaURL returns the ce-dataschema of a type: a URN, see the directory schema.
+func schemaURL(ceType string) string { return "urn:idtap:schema:" + ceType }
 
-// TimeText is ce-time as it stands in the header and in the sealed data's
-// additional authenticated data: UTC with milliseconds.
+// TimeText returns ce-time as the header and the additional authenticated data
+// write it: RFC 3339 in UTC with milliseconds.
 func (e Envelope) TimeText() string { return e.Time.UTC().Format(timeLayout) }
 
-// Headers are the message headers of the event, for nats.Header.
+// Headers returns the message headers of the event, for nats.Header.
 func (e Envelope) Headers() map[string][]string {
 	h := map[string][]string{
-		HeaderSpecVersion:     {specVersion},
+		headerSpecVersion:     {specVersion},
 		HeaderID:              {e.ID},
 		HeaderMsgID:           {e.ID},
-		HeaderSource:          {e.Source},
+		headerSource:          {e.Source},
 		HeaderType:            {e.Type},
-		HeaderTime:            {e.TimeText()},
-		HeaderDataSchema:      {SchemaURL(e.Type)},
-		HeaderDataContentType: {e.Content},
+		headerTime:            {e.TimeText()},
+		headerDataSchema:      {schemaURL(e.Type)},
+		headerDataContentType: {e.Content},
 	}
 	if e.Type != StatusType {
 		h[HeaderSequence] = []string{strconv.FormatUint(e.Seq, 10)}
 		h[HeaderEpoch] = []string{e.Epoch}
 	}
 	if e.Content == ContentJOSE {
-		h[HeaderSuite] = []string{e.suite()}
+		h[headerSuite] = []string{e.suite()}
 	}
 	return h
 }
@@ -141,25 +140,25 @@ func (e Envelope) suite() string {
 	return e.Suite
 }
 
-// ParseEnvelope reads the envelope of a received message. It accepts exactly
-// what [Envelope.Headers] writes, headers of others beside it, and refuses the
-// rest with an error that unwraps to ErrEnvelope and names the header, never
-// its value. A requeued event (header idtap-requeued) may have any Nats-Msg-Id.
+// ParseEnvelope returns the envelope of a received message. It accepts exactly
+// what [Envelope.Headers] writes; other headers are ignored. An error unwraps to
+// ErrEnvelope and names the header, never its value. A requeued event (header
+// idtap-requeued) may have any Nats-Msg-Id.
 func ParseEnvelope(header map[string][]string, subject string) (Envelope, error) {
 	p := parser{header: header}
 	e := Envelope{
 		ID:      p.value(HeaderID),
 		Type:    p.value(HeaderType),
-		Source:  p.value(HeaderSource),
+		Source:  p.value(headerSource),
 		Time:    p.time(),
 		Subject: subject,
-		Content: p.value(HeaderDataContentType),
+		Content: p.value(headerDataContentType),
 	}
-	if p.value(HeaderSpecVersion) != specVersion {
-		p.fail(HeaderSpecVersion, "want "+specVersion)
+	if p.value(headerSpecVersion) != specVersion {
+		p.fail(headerSpecVersion, "want "+specVersion)
 	}
-	if p.value(HeaderDataSchema) != SchemaURL(e.Type) {
-		p.fail(HeaderDataSchema, "not the schema of the type")
+	if p.value(headerDataSchema) != schemaURL(e.Type) {
+		p.fail(headerDataSchema, "not the schema of the type")
 	}
 	if e.Type != StatusType {
 		e.Epoch = p.value(HeaderEpoch)
@@ -169,8 +168,8 @@ func ParseEnvelope(header map[string][]string, subject string) (Envelope, error)
 		}
 		e.Seq = seq
 	}
-	if len(header[HeaderSuite]) > 0 {
-		e.Suite = p.value(HeaderSuite)
+	if len(header[headerSuite]) > 0 {
+		e.Suite = p.value(headerSuite)
 	}
 	if _, requeued := header[HeaderRequeued]; !requeued && len(header[HeaderMsgID]) > 0 && p.value(HeaderMsgID) != e.ID {
 		p.fail(HeaderMsgID, "differs from "+HeaderID)
@@ -184,8 +183,8 @@ func ParseEnvelope(header map[string][]string, subject string) (Envelope, error)
 	return e, nil
 }
 
-// Validate checks everything about an envelope that can be checked without its
-// data: the form of each attribute and that subject, type and source agree.
+// Validate reports what is wrong with an envelope: the form of each attribute, and
+// whether subject, type and source agree. An error unwraps to ErrEnvelope.
 func (e Envelope) Validate() error {
 	if !known(e.Type) {
 		return fieldError(HeaderType, "unknown type")
@@ -195,10 +194,10 @@ func (e Envelope) Validate() error {
 	}
 	desk, _, ok := ParseSource(e.Source)
 	if !ok {
-		return fieldError(HeaderSource, "want /idtap/<desk id>/<reader>")
+		return fieldError(headerSource, "want /idtap/<desk id>/<reader>")
 	}
 	if y := e.Time.UTC().Year(); y < 1 || y > 9999 {
-		return fieldError(HeaderTime, "want a year of four digits")
+		return fieldError(headerTime, "want a year of four digits")
 	}
 	ceType, place, err := ParseSubject(e.Subject)
 	switch {
@@ -211,7 +210,7 @@ func (e Envelope) Validate() error {
 	}
 	if e.Type != StatusType {
 		if e.Seq == 0 {
-			return fieldError(HeaderSequence, "counts from 1")
+			return fieldError(HeaderSequence, "want 1 or more")
 		}
 		if !validEpoch(e.Epoch) {
 			return fieldError(HeaderEpoch, "want 1 to 64 letters, digits, - and _")
@@ -220,19 +219,19 @@ func (e Envelope) Validate() error {
 	switch e.Content {
 	case ContentJSON:
 		if e.Suite != "" {
-			return fieldError(HeaderSuite, "stands on sealed events only")
+			return fieldError(headerSuite, "sealed events only")
 		}
 	case ContentJOSE:
 		if len(e.Suite) > maxSuite {
-			return fieldError(HeaderSuite, "too long")
+			return fieldError(headerSuite, "too long")
 		}
 	default:
-		return fieldError(HeaderDataContentType, "want "+ContentJSON+" or "+ContentJOSE)
+		return fieldError(headerDataContentType, "want "+ContentJSON+" or "+ContentJOSE)
 	}
 	return nil
 }
 
-// parser reads single-valued headers and keeps the first thing that is wrong.
+// parser reads single-valued headers and keeps the first error.
 type parser struct {
 	header map[string][]string
 	err    error
@@ -251,19 +250,19 @@ func (p *parser) value(name string) string {
 		p.fail(name, "missing (names are compared exactly)")
 		return ""
 	case len(v) > 1:
-		p.fail(name, "stands more than once")
+		p.fail(name, "more than one value")
 		return ""
 	}
 	return v[0]
 }
 
-// time accepts only the form that TimeText writes: the text is authenticated
-// data of sealed events, so there must be one text per moment.
+// time accepts only the form that TimeText writes: the text is part of what is
+// authenticated, so there must be one text per moment.
 func (p *parser) time() time.Time {
-	text := p.value(HeaderTime)
+	text := p.value(headerTime)
 	t, err := time.Parse(timeLayout, text)
 	if err != nil || t.Format(timeLayout) != text {
-		p.fail(HeaderTime, "want RFC 3339 in UTC with milliseconds")
+		p.fail(headerTime, "want RFC 3339 in UTC with milliseconds")
 	}
 	return t
 }

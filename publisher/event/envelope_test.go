@@ -60,13 +60,13 @@ func TestEnvelopeHeaders(t *testing.T) {
 	}
 	for name, value := range want {
 		if len(got[name]) != 1 || got[name][0] != value {
-			t.Errorf("%s: %q, want %q", name, got[name], value)
+			t.Errorf("header %s = %q, want %q", name, got[name], value)
 		}
 	}
 	e := testEnvelope()
 	e.Content = ContentJOSE
-	if h := e.Headers(); len(h[HeaderSuite]) != 1 || h[HeaderSuite][0] != SuiteP256 || h[HeaderDataContentType][0] != "application/jose+json" {
-		t.Errorf("headers of a sealed event: %v", h)
+	if h := e.Headers(); len(h[headerSuite]) != 1 || h[headerSuite][0] != SuiteP256 || h[headerDataContentType][0] != "application/jose+json" {
+		t.Errorf("headers of a sealed event = %v, want %s and application/jose+json", h, SuiteP256)
 	}
 }
 
@@ -75,7 +75,7 @@ func TestEnvelopeTimeIsUTC(t *testing.T) {
 	e := testEnvelope()
 	e.Time = e.Time.In(time.FixedZone("CST", 8*3600))
 	if got := e.TimeText(); got != "2026-11-21T09:30:00.120Z" {
-		t.Fatal(got)
+		t.Fatalf("TimeText() = %s, want UTC", got)
 	}
 }
 
@@ -91,8 +91,8 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 		change func(map[string][]string)
 		says   string
 	}{
-		{"no specversion", remove(HeaderSpecVersion), HeaderSpecVersion},
-		{"specversion 0.3", set(HeaderSpecVersion, "0.3"), HeaderSpecVersion},
+		{"no specversion", remove(headerSpecVersion), headerSpecVersion},
+		{"specversion 0.3", set(headerSpecVersion, "0.3"), headerSpecVersion},
 		{"no id", remove(HeaderID), HeaderID},
 		{"two ids", func(h map[string][]string) { h[HeaderID] = []string{testID, testID2} }, HeaderID},
 		{"id of version 4", set(HeaderID, "0b3f1e42-95b5-4c6c-8a51-6c1d2e3f4a5b"), HeaderMsgID},
@@ -105,24 +105,24 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 			h[HeaderMsgID] = h[HeaderID]
 		}, HeaderID},
 		{"another message id", set(HeaderMsgID, testID2), HeaderMsgID},
-		{"unknown type", set(HeaderType, "idtap.registration.recorded.v2"), HeaderDataSchema},
+		{"unknown type", set(HeaderType, "idtap.registration.recorded.v2"), headerDataSchema},
 		{"type and schema unknown", func(h map[string][]string) {
 			h[HeaderType] = []string{"com.example.other"}
-			h[HeaderDataSchema] = []string{SchemaURL("com.example.other")}
+			h[headerDataSchema] = []string{schemaURL("com.example.other")}
 		}, HeaderType},
 		{"type of another subject", func(h map[string][]string) {
 			h[HeaderType] = []string{CancelledType}
-			h[HeaderDataSchema] = []string{SchemaURL(CancelledType)}
+			h[headerDataSchema] = []string{schemaURL(CancelledType)}
 		}, "subject"},
-		{"another schema", set(HeaderDataSchema, "https://example.com/schema"), HeaderDataSchema},
-		{"source of another desk", set(HeaderSource, "/idtap/other/front"), "subject"},
-		{"source without reader", set(HeaderSource, "/idtap/jinshui-wenhualu-03"), HeaderSource},
-		{"source with more", set(HeaderSource, "/idtap/jinshui-wenhualu-03/front/x"), HeaderSource},
-		{"source with a quote", set(HeaderSource, `/idtap/jinshui-wenhualu-03/fr"nt`), HeaderSource},
-		{"source of another product", set(HeaderSource, "/other/jinshui-wenhualu-03/front"), HeaderSource},
-		{"no time", remove(HeaderTime), HeaderTime},
-		{"time without milliseconds", set(HeaderTime, "2026-11-21T09:30:00Z"), HeaderTime},
-		{"time with offset", set(HeaderTime, "2026-11-21T17:30:00.120+08:00"), HeaderTime},
+		{"another schema", set(headerDataSchema, "https://example.com/schema"), headerDataSchema},
+		{"source of another desk", set(headerSource, "/idtap/other/front"), "subject"},
+		{"source without reader", set(headerSource, "/idtap/jinshui-wenhualu-03"), headerSource},
+		{"source with more", set(headerSource, "/idtap/jinshui-wenhualu-03/front/x"), headerSource},
+		{"source with a quote", set(headerSource, `/idtap/jinshui-wenhualu-03/fr"nt`), headerSource},
+		{"source of another product", set(headerSource, "/other/jinshui-wenhualu-03/front"), headerSource},
+		{"no time", remove(headerTime), headerTime},
+		{"time without milliseconds", set(headerTime, "2026-11-21T09:30:00Z"), headerTime},
+		{"time with offset", set(headerTime, "2026-11-21T17:30:00.120+08:00"), headerTime},
 		{"no sequence", remove(HeaderSequence), HeaderSequence},
 		{"sequence 0", set(HeaderSequence, "0"), HeaderSequence},
 		{"sequence with sign", set(HeaderSequence, "+1841"), HeaderSequence},
@@ -131,12 +131,12 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 		{"no epoch", remove(HeaderEpoch), HeaderEpoch},
 		{"epoch with a quote", set(HeaderEpoch, `e"`), HeaderEpoch},
 		{"epoch too long", set(HeaderEpoch, strings.Repeat("e", 65)), HeaderEpoch},
-		{"content type text", set(HeaderDataContentType, "text/plain"), HeaderDataContentType},
-		{"suite on a plain event", set(HeaderSuite, SuiteP256), HeaderSuite},
+		{"content type text", set(headerDataContentType, "text/plain"), headerDataContentType},
+		{"suite on a plain event", set(headerSuite, SuiteP256), headerSuite},
 		{"endless suite", func(h map[string][]string) {
-			h[HeaderDataContentType] = []string{ContentJOSE}
-			h[HeaderSuite] = []string{strings.Repeat("s", 65)}
-		}, HeaderSuite},
+			h[headerDataContentType] = []string{ContentJOSE}
+			h[headerSuite] = []string{strings.Repeat("s", 65)}
+		}, headerSuite},
 		{"capital header name", func(h map[string][]string) {
 			h["Ce-Id"] = h[HeaderID]
 			delete(h, HeaderID)
@@ -148,7 +148,7 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 			c.change(h)
 			_, err := ParseEnvelope(h, e.Subject)
 			if !errors.Is(err, ErrEnvelope) {
-				t.Fatalf("%v, want ErrEnvelope", err)
+				t.Fatalf("ParseEnvelope: %v, want ErrEnvelope", err)
 			}
 			if !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%q does not name %s", err, c.says)
@@ -157,10 +157,10 @@ func TestParseEnvelopeRefuses(t *testing.T) {
 	}
 	e := testEnvelope()
 	if _, err := ParseEnvelope(e.Headers(), "idtap.v1.recorded"); !errors.Is(err, ErrEnvelope) || !errors.Is(err, ErrSubject) {
-		t.Errorf("bad subject: %v", err)
+		t.Errorf("ParseEnvelope(bad subject): %v, want ErrSubject", err)
 	}
 	if _, err := ParseEnvelope(nil, e.Subject); !errors.Is(err, ErrEnvelope) {
-		t.Errorf("no headers: %v", err)
+		t.Errorf("ParseEnvelope(no headers): %v, want ErrEnvelope", err)
 	}
 }
 
@@ -171,17 +171,17 @@ func TestParseEnvelopeAccepts(t *testing.T) {
 	h["traceparent"] = []string{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 	h["Nats-Expected-Last-Subject-Sequence"] = []string{"7"}
 	if got, err := ParseEnvelope(h, e.Subject); err != nil || got != e {
-		t.Errorf("foreign headers: %v", err)
+		t.Errorf("ParseEnvelope(foreign headers beside ours): %v, want none", err)
 	}
 	h[HeaderRequeued] = []string{"1"}
 	h[HeaderMsgID] = []string{testID + "-r1"}
 	if got, err := ParseEnvelope(h, e.Subject); err != nil || got != e {
-		t.Errorf("requeued: %v", err)
+		t.Errorf("ParseEnvelope(requeued): %v, want none", err)
 	}
 	delete(h, HeaderRequeued)
 	delete(h, HeaderMsgID)
 	if got, err := ParseEnvelope(h, e.Subject); err != nil || got != e {
-		t.Errorf("without a message id: %v", err)
+		t.Errorf("ParseEnvelope(without a message id): %v, want none", err)
 	}
 }
 
@@ -212,10 +212,10 @@ func TestNewID(t *testing.T) {
 	for range 1000 {
 		id, err := NewID()
 		if err != nil || !validID(id) {
-			t.Fatalf("%s: %v", id, err)
+			t.Fatalf("NewID() = %s, %v, want a UUIDv7", id, err)
 		}
 		if id <= last {
-			t.Fatalf("%s does not sort after %s", id, last)
+			t.Fatalf("NewID() = %s, want it to sort after %s", id, last)
 		}
 		last = id
 	}

@@ -1,12 +1,3 @@
-// Package event is the public contract: what idtap publishes and how it stands
-// on the bus.
-//
-// An event is CloudEvents 1.0 in binary mode over NATS: attributes in
-// lower-case ce- headers, the data as the message body. The JSON Schemas
-// (2020-12) of the data and an AsyncAPI 3 document lie beside this file and are
-// checked against real events by tests. Nothing personal stands in subjects,
-// headers or ids. A version goes into the type; adding optional fields is no
-// new version.
 package event
 
 import (
@@ -26,7 +17,7 @@ const (
 	StatusType    = "idtap.reader.status.v1"
 )
 
-// registrationTypes are the types that are stored in the stream.
+// registrationTypes are the types that the stream stores.
 var registrationTypes = []string{RecordedType, ConfirmedType, CorrectedType, CancelledType}
 
 func known(ceType string) bool {
@@ -46,7 +37,8 @@ const (
 	Unverified = "unverified"
 )
 
-// Token is the event token of the subject for a type, e.g. "recorded".
+// Token returns the subject token of an event type, e.g. "recorded", or "" for a
+// type that has none.
 func Token(ceType string) string {
 	switch ceType {
 	case RecordedType:
@@ -61,7 +53,7 @@ func Token(ceType string) string {
 	return ""
 }
 
-// Time is a moment printed as RFC 3339 with milliseconds and offset.
+// Time is a time that JSON writes in RFC 3339 with milliseconds and offset.
 type Time struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
@@ -86,10 +78,10 @@ type Registration struct {
 	Photo     *Photo    `json:"photo,omitempty"`
 }
 
-// Format implements fmt.Formatter so that no verb prints a registration.
+// Format implements fmt.Formatter: no verb prints personal data.
 func (Registration) Format(f fmt.State, _ rune) { io.WriteString(f, "event.Registration(masked)") }
 
-// Document is the card.
+// Document is the card that was read.
 type Document struct {
 	Kind             string  `json:"kind"`
 	Number           string  `json:"number,omitempty"`
@@ -110,7 +102,7 @@ type ValidTo struct {
 	Null bool
 }
 
-// IsZero makes an absent ValidTo absent in JSON.
+// IsZero reports whether v is absent; JSON then leaves it out.
 func (v ValidTo) IsZero() bool { return v.Date == "" && !v.Null }
 
 // MarshalJSON implements json.Marshaler.
@@ -138,7 +130,7 @@ type Code struct {
 	Raw   string `json:"raw,omitempty"` // the chip's own code where it was mapped
 }
 
-// Person is the holder.
+// Person is the card's holder.
 type Person struct {
 	Ref         string `json:"ref,omitempty"` // keyed hash of kind and number: joins without the number
 	Name        string `json:"name,omitempty"`
@@ -152,7 +144,7 @@ type Person struct {
 	Under14     bool   `json:"under_14,omitempty"`
 }
 
-// Hukou is the household registration.
+// Hukou is the holder's household registration (户籍).
 type Hukou struct {
 	Address           string   `json:"address,omitempty"` // newest
 	PrintedAddress    string   `json:"printed_address,omitempty"`
@@ -179,16 +171,16 @@ func (h *Hukou) Divisions() []string {
 	return nil
 }
 
-// Residence is where the desk stands to the person.
+// Residence relates the desk's division to the person's household registration.
 type Residence struct {
 	DeskDivision string   `json:"desk_division,omitempty"`
 	Direction    string   `json:"direction"` // inflow, outflow, undecided
-	Relation     string   `json:"relation"`
+	Relation     string   `json:"relation"`  // same_county ... other_province, hmt, foreign, unknown
 	Groups       []string `json:"groups,omitempty"`
 	CardAddress  string   `json:"card_address,omitempty"` // hmt_permit: mainland dwelling
 }
 
-// Desk is where the tap was made.
+// Desk identifies the desk that published the event.
 type Desk struct {
 	ID       string `json:"id"`
 	Unit     string `json:"unit,omitempty"`
@@ -204,7 +196,7 @@ type Basis struct {
 	NoticeVersion string `json:"notice_version,omitempty"`
 }
 
-// Quality says how far the record may be relied on.
+// Quality says how far a registry may rely on the record.
 type Quality struct {
 	Status       string    `json:"status"` // clean, flagged, unverified
 	Findings     []Finding `json:"findings"`
@@ -220,7 +212,7 @@ type Finding struct {
 	Detail   string `json:"detail,omitempty"`
 }
 
-// Timing of the tap.
+// Timing holds the times of the tap.
 type Timing struct {
 	FoundAt    Time   `json:"found_at"`
 	ReadMS     int64  `json:"read_ms"`
@@ -241,15 +233,16 @@ type Photo struct {
 	WLT []byte `json:"wlt"` // base64
 }
 
-// Operator of a follow-up event.
+// Operator is the clerk of a follow-up event.
 type Operator struct {
 	Name          string `json:"name,omitempty"`
 	Authenticated bool   `json:"authenticated"`
 }
 
-// Confirmed is the data of a confirmed event. HukouDivisions of a follow-up are
-// the hukou divisions that the record had and, where a correction moves it, has
-// now: the keys limited to either get the event, whatever the subject shows.
+// Confirmed is the data of a confirmed event: a clerk compared the record with the
+// card. HukouDivisions of a follow-up are the record's hukou division and, where a
+// correction moves it, the new one: recipients limited to either get the event,
+// whatever the subject shows.
 type Confirmed struct {
 	Refers         string   `json:"refers"` // id of the recorded event, a UUIDv7
 	Test           bool     `json:"test"`
@@ -259,7 +252,7 @@ type Confirmed struct {
 	At             Time     `json:"at"`
 }
 
-// Corrected is the data of a corrected event.
+// Corrected is the data of a corrected event: a clerk changed fields of the record.
 type Corrected struct {
 	Refers         string        `json:"refers"`
 	Test           bool          `json:"test"`
@@ -271,7 +264,7 @@ type Corrected struct {
 	Changes        []FieldChange `json:"changes"`
 }
 
-// Format implements fmt.Formatter so that no verb prints a correction.
+// Format implements fmt.Formatter: no verb prints personal data.
 func (Corrected) Format(f fmt.State, _ rune) { io.WriteString(f, "event.Corrected(masked)") }
 
 // FieldChange is one field of a recorded event, by path in its data.
@@ -281,12 +274,12 @@ type FieldChange struct {
 	New   string `json:"new"`
 }
 
-// Format implements fmt.Formatter so that no verb prints a field's values.
+// Format implements fmt.Formatter: no verb prints the values.
 func (c FieldChange) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "event.FieldChange(%s, masked)", c.Field)
 }
 
-// Cancelled is the data of a cancelled event.
+// Cancelled is the data of a cancelled event: the record is void.
 type Cancelled struct {
 	Refers         string   `json:"refers"`
 	Test           bool     `json:"test"`

@@ -25,29 +25,29 @@ func FuzzDecode(f *testing.F) {
 	f.Add(env.ID, RecordedType, `/idtap/d/"x`, "2026-11-21T09:30:00.120Z", "00", "", "idtap.v1.recorded._._._.d._._._", []byte(`{"document":{"valid_to":7}}`))
 	f.Fuzz(func(t *testing.T, id, ceType, source, at, seq, epoch, subject string, data []byte) {
 		header := map[string][]string{
-			HeaderSpecVersion: {specVersion}, HeaderID: {id}, HeaderType: {ceType}, HeaderSource: {source}, HeaderTime: {at},
-			HeaderSequence: {seq}, HeaderEpoch: {epoch}, HeaderDataSchema: {SchemaURL(ceType)}, HeaderDataContentType: {ContentJSON},
+			headerSpecVersion: {specVersion}, HeaderID: {id}, HeaderType: {ceType}, headerSource: {source}, headerTime: {at},
+			HeaderSequence: {seq}, HeaderEpoch: {epoch}, headerDataSchema: {schemaURL(ceType)}, headerDataContentType: {ContentJSON},
 		}
 		env, err := ParseEnvelope(header, subject)
 		switch {
 		case err != nil && !errors.Is(err, ErrEnvelope):
-			t.Fatalf("%v is not ErrEnvelope", err)
+			t.Fatalf("ParseEnvelope: %v, want ErrEnvelope", err)
 		case err == nil:
 			again, err := ParseEnvelope(env.Headers(), env.Subject)
 			if err != nil || again != env {
-				t.Fatalf("%+v became %+v: %v", env, again, err)
+				t.Fatalf("parsed, written and parsed: got %+v, %v\nwant %+v", again, err, env)
 			}
 			if text := authData(env); !json.Valid(text) || bytes.ContainsAny(text, `\`) {
-				t.Fatalf("authenticated data %q", text)
+				t.Fatalf("authData = %q, want JSON without escapes", text)
 			}
 		}
 		if line := Line(env, data, "zh"); strings.ContainsFunc(line, func(c rune) bool { return !unicode.IsPrint(c) }) {
-			t.Fatalf("line %q", line)
+			t.Fatalf("Line = %q, want printable characters only", line)
 		}
 		v, err := Decode(ceType, data)
 		if err != nil {
 			if !errors.Is(err, ErrData) {
-				t.Fatalf("%v is not ErrData", err)
+				t.Fatalf("Decode: %v, want ErrData", err)
 			}
 			return
 		}
@@ -56,10 +56,10 @@ func FuzzDecode(f *testing.F) {
 			return // a moment beyond the year 9999
 		}
 		if v, err = Decode(ceType, once); err != nil {
-			t.Fatalf("decoded, encoded and refused: %v", err)
+			t.Fatalf("Decode of what was decoded and encoded: %v, want none", err)
 		}
 		if twice, err := json.Marshal(v); err != nil || !bytes.Equal(once, twice) {
-			t.Fatalf("%s\nbecame %s: %v", once, twice, err)
+			t.Fatalf("decoded and encoded again: got %s, %v\nwant %s", twice, err, once)
 		}
 	})
 }
@@ -83,7 +83,7 @@ func FuzzOpen(f *testing.F) {
 		data, err := Open(body, env, key)
 		if err == nil {
 			if string(data) != testData {
-				t.Fatalf("opened to %q", data)
+				t.Fatalf("Open = %q, want %q or an error", data, testData)
 			}
 			return
 		}
@@ -92,6 +92,6 @@ func FuzzOpen(f *testing.F) {
 				return
 			}
 		}
-		t.Fatalf("%v is none of the documented errors", err)
+		t.Fatalf("Open: %v, want one of the documented errors", err)
 	})
 }

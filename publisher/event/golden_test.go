@@ -18,7 +18,7 @@ func goldens(t testing.TB) map[string]any {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("%d examples in testdata, %v", len(files), err)
+		t.Fatalf("%d examples in testdata (%v), want some", len(files), err)
 	}
 	made := map[string]any{}
 	for _, file := range files {
@@ -114,15 +114,15 @@ func TestValidTo(t *testing.T) {
 			ValidTo ValidTo `json:"valid_to,omitzero"`
 		}
 		if err := json.Unmarshal([]byte(text), &d); err != nil || d.ValidTo != want {
-			t.Errorf("%s: %+v, %v", text, d.ValidTo, err)
+			t.Errorf("Unmarshal(%s) = %+v, %v, want %+v", text, d.ValidTo, err, want)
 		}
 		if again, err := json.Marshal(d); err != nil || string(again) != text {
-			t.Errorf("%s became %s, %v", text, again, err)
+			t.Errorf("Marshal(%+v) = %s, %v, want %s", want, again, err, text)
 		}
 	}
 	var v ValidTo
 	if err := json.Unmarshal([]byte(`7`), &v); err == nil {
-		t.Error("a number was taken for a day")
+		t.Error("Unmarshal(7) into a ValidTo: no error, want one")
 	}
 }
 
@@ -143,19 +143,19 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no state", StatusType, `{"desk":"d"}`, "state"},
 		{"time", ConfirmedType, `{"at":"` + secret + `"}`, ""},
 		{"unknown type", "idtap.registration.recorded.v2", `{}`, "type"},
-		{"endless", RecordedType, strings.Repeat(" ", MaxData+1), "longer"},
+		{"endless", RecordedType, strings.Repeat(" ", maxData+1), "longer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v, err := Decode(c.ceType, []byte(c.data))
 			if err == nil || v != nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), ErrData.Error()) {
-				t.Fatalf("%v, want ErrData with %q", err, c.says)
+				t.Fatalf("Decode = %v, %v, want ErrData with %q", v != nil, err, c.says)
 			}
 			if strings.Contains(err.Error(), secret) {
-				t.Fatal("the error repeats the data")
+				t.Fatalf("Decode: the error quotes the data, want none of it")
 			}
 		})
 	}
 	if _, err := Decode(RecordedType, []byte(`{"document":{"kind":"resident"},"desk":{"id":"d","seq":1},"later":{"x":1}}`)); err != nil {
-		t.Errorf("a member of a later version: %v", err)
+		t.Errorf("Decode(a member of a later version): %v, want none", err)
 	}
 }

@@ -20,17 +20,17 @@ func TestOtherLibrariesOpen(t *testing.T) {
 				m := message(t, keys...)
 				out, err := runOpen(t, command(t), m)
 				if err != nil || out != sealedText {
-					t.Errorf("%d recipients: %q, %v", n, out, err)
+					t.Errorf("%d recipients: opened to %q, %v, want %q", n, out, err, sealedText)
 				}
 				m.Subject = strings.Replace(m.Subject, "620422", "620423", 1)
 				if out, err := runOpen(t, command(t), m); err == nil || out != "" {
-					t.Errorf("%d recipients: a moved event opened: %q", n, out)
+					t.Errorf("%d recipients, moved: opened to %q, want refused", n, out)
 				}
 			}
 			m := message(t, first)
 			m.JWK = jwkOf(t, last)
 			if out, err := runOpen(t, command(t), m); err == nil || out != "" {
-				t.Errorf("another key opened it: %q", out)
+				t.Errorf("with another key: opened to %q, want refused", out)
 			}
 		})
 	}

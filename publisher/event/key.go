@@ -15,7 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Errors of key files.
+// Errors of key files. They never quote the file.
 var (
 	ErrKeyForm    = errors.New("want a P-256 key as JWK or PEM")
 	ErrKeyPrivate = errors.New("this is the private key: desks get the public one only")
@@ -40,7 +40,7 @@ type PrivateKey struct {
 	key *ecdsa.PrivateKey
 }
 
-// GenerateKey makes a P-256 key pair whose id is its thumbprint.
+// GenerateKey returns a new P-256 key pair whose id is its thumbprint.
 func GenerateKey() (PrivateKey, error) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -49,7 +49,8 @@ func GenerateKey() (PrivateKey, error) {
 	return PrivateKey{id: thumbprint(&k.PublicKey), key: k}, nil
 }
 
-// ParsePublicKey reads a public key file: a JWK, or PEM ("PUBLIC KEY").
+// ParsePublicKey returns the key of a public key file: a JWK, or PEM ("PUBLIC KEY").
+// Errors unwrap to ErrKeyForm or ErrKeyPrivate.
 func ParsePublicKey(text []byte) (PublicKey, error) {
 	k, err := parseKey(text)
 	if err != nil {
@@ -65,8 +66,9 @@ func ParsePublicKey(text []byte) (PublicKey, error) {
 	return PublicKey{}, ErrKeyForm
 }
 
-// ParsePrivateKey reads a private key file: a JWK, or PEM ("PRIVATE KEY" or
-// "EC PRIVATE KEY", not encrypted).
+// ParsePrivateKey returns the key of a private key file: a JWK, or PEM ("PRIVATE
+// KEY" or "EC PRIVATE KEY", not encrypted). Errors unwrap to ErrKeyForm or
+// ErrKeyPublic.
 func ParsePrivateKey(text []byte) (PrivateKey, error) {
 	k, err := parseKey(text)
 	if err != nil {
@@ -82,28 +84,28 @@ func ParsePrivateKey(text []byte) (PrivateKey, error) {
 	return PrivateKey{}, ErrKeyForm
 }
 
-// KeyID is the kid under which events are sealed to the key.
+// KeyID returns the kid under which events are sealed to the key.
 func (k PublicKey) KeyID() string { return k.id }
 
-// Thumbprint is the key's RFC 7638 thumbprint, SHA-256 in base64url.
+// Thumbprint returns the key's RFC 7638 thumbprint, SHA-256 in base64url.
 func (k PublicKey) Thumbprint() string { return thumbprint(k.key) }
 
-// JWK is the public key file.
+// JWK returns the public key file (RFC 7517).
 func (k PublicKey) JWK() ([]byte, error) { return encodeKey(k.id, k.key) }
 
-// KeyID is the kid of the events that the key opens.
+// KeyID returns the kid of the events that the key opens.
 func (k PrivateKey) KeyID() string { return k.id }
 
-// Public is the other half, for the desks.
+// Public returns the public key, for the desks.
 func (k PrivateKey) Public() PublicKey { return PublicKey{id: k.id, key: &k.key.PublicKey} }
 
-// JWK is the private key file: a secret.
+// JWK returns the private key file (RFC 7517): a secret.
 func (k PrivateKey) JWK() ([]byte, error) { return encodeKey(k.id, k.key) }
 
-// Format implements fmt.Formatter so that no verb prints a private key.
+// Format implements fmt.Formatter: no verb prints a private key.
 func (k PrivateKey) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "event.PrivateKey(%s, masked)", k.id) }
 
-// MarshalJSON keeps a private key out of structured logs.
+// MarshalJSON implements json.Marshaler: structured logs hold no private key.
 func (k PrivateKey) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }
 
 func encodeKey(id string, key any) ([]byte, error) {
@@ -155,7 +157,7 @@ func parseKey(text []byte) (jose.JSONWebKey, error) {
 	return jose.JSONWebKey{Key: key}, nil
 }
 
-// keyID checks the curve and gives the kid, the thumbprint where there is none.
+// keyID checks the curve and returns the kid, or the thumbprint if kid is "".
 func keyID(kid string, key *ecdsa.PublicKey) (string, error) {
 	if key.Curve != elliptic.P256() {
 		return "", fmt.Errorf("%w: it is on another curve", ErrKeyForm)

@@ -49,10 +49,10 @@ func TestKeyFiles(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if data, err := Open(jwe, received(t, testEnvelope()), k); err != nil || string(data) != testData {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("ParsePublicKey(%s): %v, want none", name, err)
 		}
 		if _, err := ParsePublicKey(text); !errors.Is(err, ErrKeyPrivate) {
-			t.Errorf("%s as a desk's key: %v, want ErrKeyPrivate", name, err)
+			t.Errorf("ParsePublicKey(private %s): %v, want ErrKeyPrivate", name, err)
 		}
 	}
 	for name, text := range map[string][]byte{"JWK": public, "SPKI": block("PUBLIC KEY", spki)} {
@@ -61,7 +61,7 @@ func TestKeyFiles(t *testing.T) {
 			t.Errorf("%s: %v, kid %s", name, err, k.KeyID())
 		}
 		if _, err := ParsePrivateKey(text); !errors.Is(err, ErrKeyPublic) {
-			t.Errorf("%s as a private key: %v, want ErrKeyPublic", name, err)
+			t.Errorf("ParsePrivateKey(public %s): %v, want ErrKeyPublic", name, err)
 		}
 	}
 }
@@ -92,7 +92,7 @@ func TestThumbprint(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := k.Thumbprint(), "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s"; got != want || k.KeyID() != "1" {
-		t.Errorf("thumbprint %s, want %s; kid %s", got, want, k.KeyID())
+		t.Errorf("Thumbprint() = %s, want %s; kid %s", got, want, k.KeyID())
 	}
 }
 
@@ -124,10 +124,10 @@ func TestKeyRefuses(t *testing.T) {
 		"endless":        strings.Repeat(" ", maxKeyFile+1),
 	} {
 		if _, err := ParsePublicKey([]byte(text)); !errors.Is(err, ErrKeyForm) {
-			t.Errorf("public, %s: %v, want ErrKeyForm", name, err)
+			t.Errorf("ParsePublicKey(%s): %v, want ErrKeyForm", name, err)
 		}
 		if _, err := ParsePrivateKey([]byte(text)); !errors.Is(err, ErrKeyForm) && !errors.Is(err, ErrKeyPublic) {
-			t.Errorf("private, %s: %v", name, err)
+			t.Errorf("ParsePrivateKey(%s): %v, want ErrKeyForm", name, err)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func TestSecretsPrintMasked(t *testing.T) {
 
 func TestCheckRecipients(t *testing.T) {
 	a, b := newKey(t).Public(), newKey(t).Public()
-	many := make([]Recipient, MaxRecipients+1)
+	many := make([]Recipient, maxRecipients+1)
 	for i := range many {
 		many[i] = Recipient{Key: newKey(t).Public()}
 	}
@@ -196,23 +196,23 @@ func TestCheckRecipients(t *testing.T) {
 
 func TestSealRefuses(t *testing.T) {
 	to := []Recipient{{Key: newKey(t).Public()}}
-	if _, err := Seal(make([]byte, MaxData+1), testEnvelope(), to); err == nil {
-		t.Error("too much data was sealed")
+	if _, err := Seal(make([]byte, maxData+1), testEnvelope(), to); err == nil {
+		t.Errorf("Seal(%d bytes): no error, want one", maxData+1)
 	}
 	bad := testEnvelope()
 	bad.Source = `/idtap/"/x`
 	if _, err := Seal([]byte(testData), bad, to); !errors.Is(err, ErrEnvelope) {
-		t.Errorf("a bad envelope: %v", err)
+		t.Errorf("Seal(bad envelope): %v, want ErrEnvelope", err)
 	}
 	other := testEnvelope()
 	other.Suite = "SM2.SM4"
 	if _, err := Seal([]byte(testData), other, to); !errors.Is(err, ErrSealSuite) {
-		t.Errorf("another suite: %v", err)
+		t.Errorf("Seal(another suite): %v, want ErrSealSuite", err)
 	}
 	if _, err := Seal([]byte(testData), testEnvelope(), []Recipient{to[0], to[0]}); !errors.Is(err, ErrRecipients) {
-		t.Errorf("a key twice: %v", err)
+		t.Errorf("Seal(a key twice): %v, want ErrRecipients", err)
 	}
-	if largest, err := Seal(make([]byte, MaxData), testEnvelope(), to); err != nil || len(largest) > maxSealed {
+	if largest, err := Seal(make([]byte, maxData), testEnvelope(), to); err != nil || len(largest) > maxSealed {
 		t.Errorf("the largest data seals to %d bytes: %v", len(largest), err)
 	}
 }

@@ -6,19 +6,18 @@ import (
 	"strings"
 )
 
-// Line is an event in one line for people, masked: time, what happened, the
-// desk's sequence number, reader, kind, name and number by their ends, the hukou
-// as far as the county, and what is wrong with the record. data is the JSON of
-// the event, or still the sealed form. lang is zh or en. The time is printed in
-// the zone of env.Time.
+// Line returns an event as one masked line for people: time, type, the desk's
+// sequence number, desk and reader, kind, masked name and number, the hukou as far
+// as the county, and what is wrong with the record. data is the JSON of the event or
+// its sealed form, lang zh or en. The time is in the zone of env.Time.
 func Line(env Envelope, data []byte, lang string) string {
-	w := line{zh: lang == "zh"}
+	w := lineBuilder{zh: lang == "zh"}
 	w.add(env.Time.Format("15:04:05"))
 	w.add(w.word(Token(env.Type), env.Type))
 	if env.Seq > 0 {
 		w.add("#" + strconv.FormatUint(env.Seq, 10))
 	}
-	w.add(Printable(strings.TrimPrefix(env.Source, sourcePrefix)))
+	w.add(printable(strings.TrimPrefix(env.Source, sourcePrefix)))
 	if env.Content == ContentJOSE {
 		w.sealed(data)
 		return w.String()
@@ -36,7 +35,7 @@ func Line(env Envelope, data []byte, lang string) string {
 	case *Corrected:
 		w.follow(e.Refers, e.Test)
 		for _, c := range e.Changes {
-			w.add(Printable(c.Field))
+			w.add(printable(c.Field))
 		}
 	case *Cancelled:
 		w.follow(e.Refers, e.Test)
@@ -44,47 +43,47 @@ func Line(env Envelope, data []byte, lang string) string {
 	case *ReaderStatus:
 		w.test(e.Test)
 		w.add(w.word("reader "+e.State, e.State))
-		w.add(Printable(e.Model))
+		w.add(printable(e.Model))
 	}
 	return w.String()
 }
 
-// line gathers the parts that are there.
-type line struct {
+// lineBuilder collects the parts of a line that are present.
+type lineBuilder struct {
 	zh    bool
 	parts []string
 }
 
-func (w *line) add(part string) {
+func (w *lineBuilder) add(part string) {
 	if part != "" {
 		w.parts = append(w.parts, part)
 	}
 }
 
-func (w *line) String() string { return strings.Join(w.parts, "  ") }
+func (w *lineBuilder) String() string { return strings.Join(w.parts, "  ") }
 
-func (w *line) say(zh, en string) string {
+func (w *lineBuilder) say(zh, en string) string {
 	if w.zh {
 		return zh
 	}
 	return en
 }
 
-// word is a coded value in the reader's language, or the code itself.
-func (w *line) word(key, code string) string {
+// word returns the label of a coded value in the line's language, or the code.
+func (w *lineBuilder) word(key, code string) string {
 	if t, ok := words[key]; ok {
 		return w.say(t[0], t[1])
 	}
-	return Printable(code)
+	return printable(code)
 }
 
-func (w *line) test(test bool) {
+func (w *lineBuilder) test(test bool) {
 	if test {
 		w.add(w.say("[测试]", "[test]"))
 	}
 }
 
-func (w *line) registration(r *Registration) {
+func (w *lineBuilder) registration(r *Registration) {
 	w.test(r.Test)
 	w.add(w.word("kind "+r.Document.Kind, r.Document.Kind))
 	w.add(r.Person.Label())
@@ -93,9 +92,9 @@ func (w *line) registration(r *Registration) {
 		w.add(w.say("不满14周岁", "under 14"))
 	}
 	if h := r.Hukou; h != nil {
-		place := Printable(strings.Join(h.Path, ""))
+		place := printable(strings.Join(h.Path, ""))
 		if place == "" {
-			place = Printable(h.Division)
+			place = printable(h.Division)
 		}
 		if place == "" {
 			place = w.say("未识别", "not resolved")
@@ -109,18 +108,18 @@ func (w *line) registration(r *Registration) {
 	if r.Quality.Status != Clean {
 		var codes []string
 		for _, f := range r.Quality.Findings {
-			codes = append(codes, Printable(f.Code))
+			codes = append(codes, printable(f.Code))
 		}
 		w.add(fmt.Sprintf("%s: %s", w.word(r.Quality.Status, r.Quality.Status), strings.Join(codes, ", ")))
 	}
 }
 
-func (w *line) follow(refers string, test bool) {
+func (w *lineBuilder) follow(refers string, test bool) {
 	w.test(test)
-	w.add("-> " + Printable(refers))
+	w.add("-> " + printable(refers))
 }
 
-func (w *line) sealed(data []byte) {
+func (w *lineBuilder) sealed(data []byte) {
 	s, err := parseSealed(data)
 	if err != nil {
 		w.add(w.say("损坏的加密数据", "damaged sealed data"))
@@ -133,8 +132,8 @@ func (w *line) sealed(data []byte) {
 	w.add(w.say("已加密，1 个接收方", "sealed to 1 recipient"))
 }
 
-// words are the coded values that a line shows, in zh and en. What goes without
-// saying (a valid card) has none.
+// words are the labels of the coded values that a line shows, in zh and en. A valid
+// card needs none.
 var words = map[string][2]string{
 	"recorded":  {"登记", "recorded"},
 	"confirmed": {"确认", "confirmed"},

@@ -97,7 +97,7 @@ func TestLineSealed(t *testing.T) {
 		}
 	}
 	if line := Line(received(t, env), []byte(testData), "zh"); !strings.HasSuffix(line, "损坏的加密数据") {
-		t.Error(line)
+		t.Errorf("Line(no JWE) = %s, want it to end in 损坏的加密数据", line)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestLineHostile(t *testing.T) {
 	for _, lang := range []string{"zh", "en"} {
 		for _, line := range []string{Line(env, data, lang), Line(Envelope{}, nil, lang), Line(env, []byte(`{`), lang)} {
 			if line == "" || strings.ContainsFunc(line, func(c rune) bool { return !unicode.IsPrint(c) }) {
-				t.Errorf("%q", line)
+				t.Errorf("Line = %q, want one line of printable characters", line)
 			}
 		}
 	}
@@ -131,11 +131,11 @@ func TestStatusEnvelope(t *testing.T) {
 	}
 	got, err := ParseEnvelope(env.Headers(), env.Subject)
 	if err != nil || got != env {
-		t.Fatalf("%+v, %v", got, err)
+		t.Fatalf("ParseEnvelope(a status) = %+v, %v, want %+v", got, err, env)
 	}
 	for _, name := range []string{HeaderSequence, HeaderEpoch} {
 		if env.Headers()[name] != nil {
-			t.Errorf("a status has %s", name)
+			t.Errorf("header %s of a status = %q, want none", name, env.Headers()[name])
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"encoding/base64"
 )
 
-// PersonRef is the keyed hash of kind and number that lets systems join records
-// without the number: "p1_" and HMAC-SHA-256 in base64url. It is "" without a
+// PersonRef returns the keyed hash of kind and number that lets systems join
+// records without the number: "p1_" and HMAC-SHA-256 in base64url, or "" without a
 // key or a number. Whoever holds the key can enumerate numbers.
 func PersonRef(key []byte, kind, number string) string {
 	if len(key) == 0 || number == "" {

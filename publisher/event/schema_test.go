@@ -87,11 +87,11 @@ func TestSchemasAcceptRealEvents(t *testing.T) {
 func TestSchemasCoverTheTypes(t *testing.T) {
 	for ceType, goType := range schemaTypes {
 		doc := readJSON(t, filepath.Join("schema", ceType+".json")).(map[string]any)
-		if want := SchemaURL(ceType); doc["$id"] != want {
-			t.Errorf("%s: $id %v, want %s", ceType, doc["$id"], want)
+		if want := schemaURL(ceType); doc["$id"] != want {
+			t.Errorf("%s: $id = %v, want %s", ceType, doc["$id"], want)
 		}
 		if doc["$schema"] != "https://json-schema.org/draft/2020-12/schema" {
-			t.Errorf("%s: $schema %v", ceType, doc["$schema"])
+			t.Errorf("%s: $schema = %v, want draft 2020-12", ceType, doc["$schema"])
 		}
 		compareMembers(t, ceType, doc, doc, goType)
 	}
@@ -120,7 +120,7 @@ func compareMembers(t *testing.T, path string, root, node map[string]any, goType
 		seen[name] = true
 		property, ok := properties[name].(map[string]any)
 		if !ok {
-			t.Errorf("%s.%s stands in the Go type but not in the schema", path, name)
+			t.Errorf("%s.%s is in the Go type but not in the schema", path, name)
 			continue
 		}
 		required := false
@@ -141,7 +141,7 @@ func compareMembers(t *testing.T, path string, root, node map[string]any, goType
 	}
 	for name := range properties {
 		if !seen[name] {
-			t.Errorf("%s.%s stands in the schema but not in the Go type", path, name)
+			t.Errorf("%s.%s is in the schema but not in the Go type", path, name)
 		}
 	}
 }
@@ -248,11 +248,11 @@ func TestSchemasRefuse(t *testing.T) {
 		data := readJSON(t, filepath.Join("testdata", c.golden+".json"))
 		set(t, data, c.path, c.value)
 		if err := compile(t, typeOf(c.golden), false).Validate(data); err == nil {
-			t.Errorf("%s with %s = %v passes", c.golden, c.path, c.value)
+			t.Errorf("%s with %s = %v: valid, want refused", c.golden, c.path, c.value)
 		}
 	}
 	if err := compile(t, RecordedType, true).Validate(map[string]any{"sources": "chip"}); err == nil {
-		t.Error("the closed schema takes a misspelt member")
+		t.Error("closed schema with a misspelt member: valid, want refused")
 	}
 }
 
@@ -295,11 +295,11 @@ func TestSealedSchema(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := schema.Validate(doc); err != nil {
-			t.Errorf("%d recipients: %v", len(keys), err)
+			t.Errorf("sealed to %d recipients: %v, want valid", len(keys), err)
 		}
 		doc.(map[string]any)["encrypted_key"] = "AAAA"
 		if schema.Validate(doc) == nil {
-			t.Error("a top-level encrypted_key passes")
+			t.Error("a top-level encrypted_key: valid, want refused")
 		}
 	}
 }

@@ -13,12 +13,12 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
-// SuiteP256 names how events are sealed: ECDH-ES+A256KW on P-256 (RFC 7518
-// section 4.6) and A256GCM. It stands in ce-suite, so that another suite (SM2
-// and SM4, say) can be told apart before anything is parsed.
+// SuiteP256 is the ce-suite of sealed events: ECDH-ES+A256KW on P-256 (RFC 7518
+// section 4.6) and A256GCM. Another suite (SM2 and SM4, say) would have another name
+// and is recognised before anything is parsed.
 const SuiteP256 = "ECDH-ES+A256KW.P-256.A256GCM"
 
-// Why a sealed event is not opened, or an event not sealed.
+// Errors of Seal and Open.
 var (
 	ErrSealForm     = errors.New("not a sealed event")                                                   // not the JWE that Seal makes, too long, unknown members
 	ErrSealSuite    = errors.New("sealed in a way that this program does not know")                      // suite, alg, enc, curve
@@ -31,9 +31,9 @@ var (
 
 // Bounds of what is sealed and opened.
 const (
-	MaxData       = 1 << 20 // nats-server's default max_payload
+	maxData       = 1 << 20 // nats-server's default max_payload
 	maxSealed     = 2 << 20
-	MaxRecipients = 32
+	maxRecipients = 32
 
 	cekWrapped = 40 // A256KW of a 256-bit key
 	gcmIV      = 12
@@ -41,17 +41,18 @@ const (
 	p256Bytes  = 32
 )
 
-// Recipient is a key and the events it gets.
+// Recipient is a key that events are sealed to, and which events.
 type Recipient struct {
 	Key   PublicKey
 	Hukou string // division prefix of 2 to 6 digits: only events about that place; "" means every event
 }
 
-// CheckRecipients says what is wrong with a list of recipients: too many, a key
-// named twice, an impossible prefix. An empty list is fine: nothing is sealed.
+// CheckRecipients reports what is wrong with a list of recipients: too many, a key
+// twice, an impossible prefix. An empty list is valid: nothing is sealed. Errors
+// unwrap to ErrRecipients.
 func CheckRecipients(recipients []Recipient) error {
-	if len(recipients) > MaxRecipients {
-		return fmt.Errorf("%w: %d, at most %d", ErrRecipients, len(recipients), MaxRecipients)
+	if len(recipients) > maxRecipients {
+		return fmt.Errorf("%w: %d, at most %d", ErrRecipients, len(recipients), maxRecipients)
 	}
 	seen := map[string]bool{}
 	for _, r := range recipients {
@@ -59,7 +60,7 @@ func CheckRecipients(recipients []Recipient) error {
 			return fmt.Errorf("%w: a recipient without a key", ErrRecipients)
 		}
 		if seen[r.Key.id] {
-			return fmt.Errorf("%w: key %q stands twice", ErrRecipients, r.Key.id)
+			return fmt.Errorf("%w: key %q is listed twice", ErrRecipients, r.Key.id)
 		}
 		seen[r.Key.id] = true
 		if n := len(r.Hukou); n != 0 && (n < 2 || n > 6 || !isDivision((r.Hukou + "0000")[:6])) {
@@ -70,7 +71,7 @@ func CheckRecipients(recipients []Recipient) error {
 }
 
 // sealed is the general JSON serialization of RFC 7516 section 7.2.1, as sealed
-// events use it: one recipient too stands in recipients.
+// events use it: a single recipient is in recipients, too.
 type sealed struct {
 	Protected  string            `json:"protected"`
 	Recipients []sealedRecipient `json:"recipients"`
@@ -97,17 +98,17 @@ type flattened struct {
 	Tag          string          `json:"tag"`
 }
 
-// Seal encrypts an event's data to those of the recipients whose hukou limit
-// covers it (for a unit that was divided, any of its successors); ErrNoRecipient if there are none. The result is the message body
-// of an event with ContentJOSE. Whose division counts: the data's
-// hukou.division or hukou_divisions, else the subject's.
+// Seal encrypts an event's data to the recipients whose hukou limit covers it and
+// returns the message body of an event with ContentJOSE, or ErrNoRecipient. The
+// divisions compared are the data's hukou.division (of a unit that was divided, any
+// of its successors) or hukou_divisions, else the subject's.
 //
-// The envelope is bound to the data as additional authenticated data: a sealed
-// body cannot be moved to another id, time, sequence or subject. Sealing is not
-// a signature; who may publish is the bus's business.
+// The envelope is bound to the data as additional authenticated data: a sealed body
+// cannot be moved to another id, time, sequence or subject. Sealing does not prove
+// who published the event.
 func Seal(data []byte, env Envelope, recipients []Recipient) ([]byte, error) {
-	if len(data) > MaxData {
-		return nil, fmt.Errorf("seal: %d bytes of data, at most %d", len(data), MaxData)
+	if len(data) > maxData {
+		return nil, fmt.Errorf("seal: %d bytes of data, at most %d", len(data), maxData)
 	}
 	env.Content = ContentJOSE
 	if err := env.Validate(); err != nil {
@@ -140,8 +141,8 @@ func Seal(data []byte, env Envelope, recipients []Recipient) ([]byte, error) {
 	return general(obj.FullSerialize())
 }
 
-// general puts right what go-jose v4.1.8 writes: one recipient flattened, and
-// with several a stray encrypted_key at the top.
+// general corrects what go-jose v4.1.8 writes: one recipient flattened, and with
+// several a stray encrypted_key at the top.
 func general(text string) ([]byte, error) {
 	var in struct {
 		sealed
@@ -160,9 +161,9 @@ func general(text string) ([]byte, error) {
 	return out, nil
 }
 
-// Open gives the data of a sealed event as it was received: env from
-// ParseEnvelope. The authenticated data are rebuilt from env and compared
-// before anything is decrypted. Errors unwrap to ErrEnvelope, ErrSealForm,
+// Open returns the data of a sealed event as it was received; env is from
+// [ParseEnvelope]. It rebuilds the authenticated data from env and compares them
+// before it decrypts anything. Errors unwrap to ErrEnvelope, ErrSealForm,
 // ErrSealSuite, ErrNotRecipient, ErrRebound or ErrTampered.
 func Open(jwe []byte, env Envelope, key PrivateKey) ([]byte, error) {
 	if err := env.Validate(); err != nil {
@@ -205,16 +206,16 @@ func Open(jwe []byte, env Envelope, key PrivateKey) ([]byte, error) {
 	return data, nil
 }
 
-// authData is the additional authenticated data: a compact JSON array of
+// authData returns the additional authenticated data: a compact JSON array of
 // strings in UTF-8, [ce-id, ce-type, ce-source, ce-sequence, ce-epoch, ce-time,
-// subject] exactly as they stand on the message. A valid envelope holds nothing
-// that JSON would have to escape, so every JSON encoder writes the same bytes.
+// subject], each as the message has it. A valid envelope holds nothing that JSON
+// would have to escape, so every JSON encoder writes the same bytes.
 func authData(e Envelope) []byte {
 	seq := strconv.FormatUint(e.Seq, 10)
 	return []byte(`["` + strings.Join([]string{e.ID, e.Type, e.Source, seq, e.Epoch, e.TimeText(), e.Subject}, `","`) + `"]`)
 }
 
-// divisions are the hukou divisions that an event is about.
+// divisions returns the hukou divisions that an event concerns.
 func divisions(data []byte, env Envelope) []string {
 	var d struct {
 		Hukou          *Hukou   `json:"hukou"`
@@ -246,8 +247,8 @@ func (r Recipient) covers(divisions []string) bool {
 	return false
 }
 
-// parseSealed reads exactly the form that general writes. go-jose's JSON
-// package matches names exactly and refuses a name that stands twice.
+// parseSealed accepts exactly the form that general writes. go-jose's JSON package
+// matches names exactly and refuses duplicate names.
 func parseSealed(jwe []byte) (sealed, error) {
 	if len(jwe) > maxSealed {
 		return sealed{}, fmt.Errorf("%w: longer than %d bytes", ErrSealForm, maxSealed)
@@ -259,8 +260,8 @@ func parseSealed(jwe []byte) (sealed, error) {
 	if err := readObject(jwe, &in, "protected", "recipients", "aad", "iv", "ciphertext", "tag"); err != nil {
 		return sealed{}, err
 	}
-	if n := len(in.Recipients); n == 0 || n > MaxRecipients {
-		return sealed{}, fmt.Errorf("%w: want 1 to %d recipients", ErrSealForm, MaxRecipients)
+	if n := len(in.Recipients); n == 0 || n > maxRecipients {
+		return sealed{}, fmt.Errorf("%w: want 1 to %d recipients", ErrSealForm, maxRecipients)
 	}
 	s := in.sealed
 	for _, text := range in.Recipients {
@@ -285,8 +286,8 @@ func parseSealed(jwe []byte) (sealed, error) {
 	return s, nil
 }
 
-// joseHeader are the header parameters that Seal writes; no others (zip, b64,
-// crit, jku, ...) are accepted.
+// joseHeader holds the header parameters that Seal writes. Others (zip, b64, crit,
+// jku, ...) are refused.
 type joseHeader struct {
 	Alg string `json:"alg"`
 	Enc string `json:"enc"`
@@ -301,8 +302,8 @@ type epk struct {
 	Y   string `json:"y"`
 }
 
-// recipient finds the key's own entry. The headers of all entries are checked:
-// one unknown thing anywhere and the event is none of ours.
+// recipient returns the key's own entry. It checks the headers of all entries: an
+// unknown parameter in any of them refuses the event.
 func (s sealed) recipient(key PrivateKey) (sealedRecipient, error) {
 	protected, err := unbase64(s.Protected)
 	if err != nil {
@@ -338,7 +339,7 @@ func (s sealed) recipient(key PrivateKey) (sealedRecipient, error) {
 		}
 		if h.Kid == key.id || h.Kid == own {
 			if found >= 0 {
-				return sealedRecipient{}, fmt.Errorf("%w: a recipient stands twice", ErrSealForm)
+				return sealedRecipient{}, fmt.Errorf("%w: a recipient is listed twice", ErrSealForm)
 			}
 			found = i
 		}
@@ -349,7 +350,7 @@ func (s sealed) recipient(key PrivateKey) (sealedRecipient, error) {
 	return s.Recipients[found], nil
 }
 
-// check holds one recipient's merged header against the only suite there is.
+// check compares one recipient's merged header with the only suite there is.
 func (h joseHeader) check() error {
 	if h.Alg != string(jose.ECDH_ES_A256KW) || h.Enc != string(jose.A256GCM) || h.EPK.Kty != "EC" || h.EPK.Crv != "P-256" {
 		return ErrSealSuite
@@ -363,7 +364,7 @@ func (h joseHeader) check() error {
 	return wantBytes("epk", h.EPK.Y, p256Bytes)
 }
 
-// readObject reads a JSON object into v and refuses members beside those named.
+// readObject decodes a JSON object into v and refuses members other than names.
 func readObject(text []byte, v any, names ...string) error {
 	var m map[string]josejson.RawMessage
 	if err := josejson.Unmarshal(text, &m); err != nil || m == nil {
@@ -381,8 +382,8 @@ func readObject(text []byte, v any, names ...string) error {
 	return nil
 }
 
-// unbase64 decodes base64url without padding and without stray bits, so that
-// every changed character counts.
+// unbase64 decodes base64url without padding, strictly: every changed character
+// counts.
 func unbase64(text string) ([]byte, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || strings.ContainsAny(text, "\r\n") {

@@ -56,14 +56,14 @@ func TestSealOpen(t *testing.T) {
 			for i, k := range keys {
 				data, err := Open(jwe, received(t, env), k)
 				if i < n && (err != nil || string(data) != testData) {
-					t.Errorf("key %d: %q, %v", i, data, err)
+					t.Errorf("Open with key %d = %q, %v, want %q", i, data, err, testData)
 				}
 				if i >= n && !errors.Is(err, ErrNotRecipient) {
-					t.Errorf("key %d: %v, want ErrNotRecipient", i, err)
+					t.Errorf("Open with key %d: %v, want ErrNotRecipient", i, err)
 				}
 			}
 			if bytes.Contains(jwe, []byte("测试")) {
-				t.Error("the data can be read")
+				t.Error("the sealed body holds readable data, want none")
 			}
 		})
 	}
@@ -92,7 +92,7 @@ func TestSealedForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(s.Recipients) != n {
-			t.Errorf("%d recipients stand in recipients, want %d", len(s.Recipients), n)
+			t.Errorf("%d entries in recipients, want %d", len(s.Recipients), n)
 		}
 		var kids []string
 		for _, r := range s.Recipients {
@@ -105,13 +105,13 @@ func TestSealedForm(t *testing.T) {
 				t.Fatal(err)
 			}
 			if h.Alg != "ECDH-ES+A256KW" || h.EPK.Crv != "P-256" {
-				t.Errorf("header %s", text)
+				t.Errorf("header = %s, want alg, enc, kid and epk only", text)
 			}
 			kids = append(kids, h.Kid)
 		}
 		for i, k := range keys[:n] {
 			if kids[i] != k.KeyID() {
-				t.Errorf("kid %q, want %q", kids[i], k.KeyID())
+				t.Errorf("kid %d = %q, want %q", i, kids[i], k.KeyID())
 			}
 		}
 	}
@@ -126,17 +126,17 @@ func TestAuthData(t *testing.T) {
 		t.Fatalf("got  %s\nwant %s", got, want)
 	}
 	h := env.Headers()
-	encoded, err := json.Marshal([]string{h[HeaderID][0], h[HeaderType][0], h[HeaderSource][0], h[HeaderSequence][0],
-		h[HeaderEpoch][0], h[HeaderTime][0], env.Subject})
+	encoded, err := json.Marshal([]string{h[HeaderID][0], h[HeaderType][0], h[headerSource][0], h[HeaderSequence][0],
+		h[HeaderEpoch][0], h[headerTime][0], env.Subject})
 	if err != nil || string(encoded) != want {
-		t.Fatalf("a JSON encoder writes %s, %v", encoded, err)
+		t.Fatalf("a JSON encoder writes %s, %v, want %s", encoded, err, want)
 	}
 	s, err := parseSealed(sealTo(t, testData, env, newKey(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if aad, _ := unbase64(s.AAD); string(aad) != want {
-		t.Fatalf("on the bus %s", aad)
+		t.Fatalf("aad of the sealed body = %s, want %s", aad, want)
 	}
 }
 
@@ -170,20 +170,20 @@ func TestOpenRefusesAnotherEnvelope(t *testing.T) {
 			e := testEnvelope()
 			change(&e)
 			if _, err := Open(jwe, received(t, e), key); !errors.Is(err, ErrRebound) {
-				t.Fatalf("%v, want ErrRebound", err)
+				t.Fatalf("Open: %v, want ErrRebound", err)
 			}
 		})
 	}
 	if _, err := Open(jwe, env, key); !errors.Is(err, ErrSealForm) {
-		t.Errorf("said to be plain JSON: %v", err)
+		t.Errorf("Open(announced as plain JSON): %v, want ErrSealForm", err)
 	}
 	if _, err := Open(jwe, Envelope{}, key); !errors.Is(err, ErrEnvelope) {
-		t.Errorf("no envelope: %v", err)
+		t.Errorf("Open(no envelope): %v, want ErrEnvelope", err)
 	}
 	e := received(t, env)
 	e.Suite = "SM2.SM4"
 	if _, err := Open(jwe, e, key); !errors.Is(err, ErrSealSuite) {
-		t.Errorf("another suite: %v", err)
+		t.Errorf("Open(another suite): %v, want ErrSealSuite", err)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestOpenWithForgedKeyID(t *testing.T) {
 	jwe := sealTo(t, testData, testEnvelope(), key)
 	other.id = key.id
 	if _, err := Open(jwe, received(t, testEnvelope()), other); !errors.Is(err, ErrTampered) {
-		t.Fatalf("%v, want ErrTampered", err)
+		t.Fatalf("Open: %v, want ErrTampered", err)
 	}
 }
 
@@ -216,7 +216,7 @@ func TestOpenRefusesEveryChangedByte(t *testing.T) {
 					continue // the other recipient's entry is not ours to check beyond its form
 				}
 				if err == nil {
-					t.Fatalf("byte %d (%q -> %q): opened", i, jwe[i], changed[i])
+					t.Fatalf("Open with byte %d changed (%q -> %q): opened, want refused", i, jwe[i], changed[i])
 				}
 			}
 		})
@@ -227,7 +227,7 @@ type span struct{ from, to int }
 
 func (s span) holds(i int) bool { return i >= s.from && i < s.to }
 
-// otherRecipient is where the second recipient's entry stands.
+// otherRecipient is the span of the second recipient's entry.
 func otherRecipient(jwe []byte, second PrivateKey) span {
 	kid := bytes.Index(jwe, []byte(second.KeyID()))
 	if kid < 0 {
@@ -302,17 +302,17 @@ func TestOpenIsStrict(t *testing.T) {
 		{"same recipient twice", strings.Replace(two, second.KeyID(), key.KeyID(), 1), ErrSealForm},
 		{"recipient header with zip", strings.Replace(two, `"alg"`, `"zip":"DEF","alg"`, 1), ErrSealForm},
 		{"recipient header null", strings.Replace(one, `{"encrypted_key"`, `{"header":null,"encrypted_key"`, 1), ErrSealForm},
-		{"too many recipients", strings.Replace(one, `[{"encrypted_key"`, `[`+strings.Repeat(`{"encrypted_key":"`+s.Recipients[0].EncryptedKey+`"},`, MaxRecipients)+`{"encrypted_key"`, 1), ErrSealForm},
+		{"too many recipients", strings.Replace(one, `[{"encrypted_key"`, `[`+strings.Repeat(`{"encrypted_key":"`+s.Recipients[0].EncryptedKey+`"},`, maxRecipients)+`{"encrypted_key"`, 1), ErrSealForm},
 		{"endless", `{"protected":"` + strings.Repeat("A", maxSealed) + `"}`, ErrSealForm},
 		{"deep", strings.Repeat(`{"protected":`, 100_000), ErrSealForm},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			data, err := Open([]byte(c.jwe), received(t, env), key)
 			if !errors.Is(err, c.want) {
-				t.Fatalf("%v, want %v", err, c.want)
+				t.Fatalf("Open: %v, want %v", err, c.want)
 			}
 			if data != nil {
-				t.Fatal("data beside an error")
+				t.Fatal("Open: data beside an error, want none")
 			}
 		})
 	}
@@ -366,7 +366,7 @@ func TestSealHukouLimits(t *testing.T) {
 				_, err := Open(jwe, received(t, env), k)
 				wanted := slices.Contains(c.gets, k)
 				if wanted != (err == nil) || !wanted && !errors.Is(err, ErrNotRecipient) {
-					t.Errorf("wanted %v: %v", wanted, err)
+					t.Errorf("Open: %v, want opened: %v", err, wanted)
 				}
 			}
 		})
@@ -374,9 +374,9 @@ func TestSealHukouLimits(t *testing.T) {
 	nowhere := testEnvelope()
 	nowhere.Subject = Subject(RecordedType, none)
 	if _, err := Seal([]byte(`{}`), nowhere, to[1:]); !errors.Is(err, ErrNoRecipient) {
-		t.Errorf("nobody may read it: %v, want ErrNoRecipient", err)
+		t.Errorf("Seal to keys of other divisions: %v, want ErrNoRecipient", err)
 	}
 	if _, err := Seal([]byte(`{}`), testEnvelope(), nil); !errors.Is(err, ErrNoRecipient) {
-		t.Errorf("no recipients at all: %v, want ErrNoRecipient", err)
+		t.Errorf("Seal to nobody: %v, want ErrNoRecipient", err)
 	}
 }

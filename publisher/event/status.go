@@ -2,9 +2,9 @@ package event
 
 import "time"
 
-// ReaderStatus is the data of a reader's status: published when it changes, on
-// core NATS, not stored. Nothing in it is personal, and it does not tell that a
-// card lies there.
+// ReaderStatus is the data of a reader's status, published on core NATS when it
+// changes and not stored. It holds nothing personal and does not show whether a card
+// is on the reader.
 type ReaderStatus struct {
 	Desk   string `json:"desk"`
 	Reader string `json:"reader"`
@@ -15,7 +15,7 @@ type ReaderStatus struct {
 	Test   bool   `json:"test"`
 }
 
-// StatusEnvelope is the envelope of a status of a reader at the desk of a place.
+// StatusEnvelope returns the envelope of a reader's status at the desk of p.
 func StatusEnvelope(p Place, reader string, at time.Time) (Envelope, error) {
 	id, err := NewID()
 	if err != nil {

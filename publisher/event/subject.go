@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// ErrSubject is a subject that idtap does not publish on.
+// ErrSubject reports a subject that idtap does not publish on.
 var ErrSubject = errors.New("not an idtap subject")
 
 const (
@@ -16,15 +16,15 @@ const (
 	maxDeskID = 40
 )
 
-// Place is where a subject says an event belongs: the desk and the hukou
-// division it is about. Divisions are six digits or "".
+// Place is what a subject says about an event: its desk and the hukou division that
+// it concerns. Divisions are six digits or "".
 type Place struct {
 	DeskDivision  string
 	DeskID        string
 	HukouDivision string
 }
 
-// Subject is the full subject of an event type at a place:
+// Subject returns the subject of an event:
 //
 //	idtap.v1.<token>.<desk province>.<desk prefecture>.<desk county>.<desk id>.<hukou province>.<hukou prefecture>.<hukou county>
 //
@@ -47,23 +47,24 @@ func SubjectOf(subject, ceType string) string {
 	return eventPrefix + Token(ceType) + "." + places
 }
 
-// Filter covers every event of one desk: idtap.v1.*.<desk tokens>.>
+// Filter returns the subject filter of all events of one desk:
+// idtap.v1.*.<desk tokens>.>
 func Filter(deskDivision, deskID string) string {
 	return eventPrefix + "*." + DeskTokens(deskDivision, deskID) + ".>"
 }
 
-// StatusSubject is where a desk's reader states go (core NATS, not stored).
+// StatusSubject returns the subject of a desk's reader states (core NATS, not
+// stored).
 func StatusSubject(deskDivision, deskID string) string {
 	return statusPrefix + DeskTokens(deskDivision, deskID)
 }
 
-// DeskTokens are the four subject tokens that name a desk, e.g.
+// DeskTokens returns the four subject tokens of a desk, e.g.
 // 41.4101.410105.jinshui-wenhualu-03.
 func DeskTokens(division, id string) string { return divisionTokens(division) + "." + id }
 
-// ShownHukou is how much of a hukou division a subject may show: level is
-// county (all of it), province or none, the values of nats.subject_hukou.
-// Anything else shows nothing.
+// ShownHukou returns what a subject shows of a hukou division at a level, one of the
+// values of nats.subject_hukou: county (all of it), province, or none.
 func ShownHukou(division, level string) string {
 	switch {
 	case !isDivision(division):
@@ -90,9 +91,9 @@ func ValidDeskID(id string) bool {
 	return true
 }
 
-// ParseSubject takes a subject of [Subject] or [StatusSubject] apart. A division
-// that is known in part comes back padded with zeros, as GB/T 2260 writes
-// provinces and prefectures.
+// ParseSubject returns the event type and the place of a subject of [Subject] or
+// [StatusSubject]. A province or prefecture is padded with zeros, as in GB/T 2260.
+// Errors unwrap to ErrSubject.
 func ParseSubject(subject string) (ceType string, p Place, err error) {
 	if rest, ok := strings.CutPrefix(subject, statusPrefix); ok {
 		t := strings.Split(rest, ".")
@@ -106,7 +107,7 @@ func ParseSubject(subject string) (ceType string, p Place, err error) {
 	}
 	rest, ok := strings.CutPrefix(subject, eventPrefix)
 	if !ok {
-		return "", Place{}, fmt.Errorf("%w: it begins neither with %q nor with %q", ErrSubject, eventPrefix, statusPrefix)
+		return "", Place{}, fmt.Errorf("%w: want the prefix %q or %q", ErrSubject, eventPrefix, statusPrefix)
 	}
 	t := strings.Split(rest, ".")
 	if len(t) != 8 {
@@ -139,11 +140,11 @@ func parseDesk(t []string) (division, id string, err error) {
 	return division, t[3], nil
 }
 
-// undivided are the cities without districts. They are their own county-level
-// unit: 441900 is all that a Dongguan card says, and all there is to say.
+// undivided are the prefecture-level cities without districts, which are their own
+// county-level unit: 441900 is the whole code of a Dongguan card.
 var undivided = map[string]bool{"441900": true, "442000": true, "460400": true, "620200": true}
 
-// divisionTokens are a division's province, prefecture and county tokens.
+// divisionTokens returns the province, prefecture and county tokens of a division.
 func divisionTokens(d string) string {
 	if !isDivision(d) || d[:2] == "00" {
 		return "_._._"
@@ -157,8 +158,7 @@ func divisionTokens(d string) string {
 	return strings.Join(tokens, ".")
 }
 
-// parseDivision is the inverse of divisionTokens: only what that makes is
-// accepted.
+// parseDivision is the inverse of divisionTokens; it accepts nothing else.
 func parseDivision(t []string) (string, error) {
 	var d string
 	switch {

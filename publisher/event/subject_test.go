@@ -35,10 +35,10 @@ func TestSubject(t *testing.T) {
 			}
 			ceType, place, err := ParseSubject(got)
 			if err != nil || ceType != c.ceType {
-				t.Fatalf("parsed back: %s, %v", ceType, err)
+				t.Fatalf("ParseSubject(%s) = %s, %v, want %s", got, ceType, err, c.ceType)
 			}
 			if again := Subject(ceType, place); again != got {
-				t.Fatalf("made again from what was parsed: %s", again)
+				t.Fatalf("Subject of what was parsed = %s, want %s", again, got)
 			}
 		})
 	}
@@ -60,14 +60,14 @@ func TestSubjectSubscriptions(t *testing.T) {
 		{"idtap.status.v1.>", false},
 	} {
 		if got := matches(c.pattern, subject); got != c.want {
-			t.Errorf("%s covers %s: %v, want %v", c.pattern, subject, got, c.want)
+			t.Errorf("%s covers %s = %v, want %v", c.pattern, subject, got, c.want)
 		}
 	}
 	if got, want := Filter("410105", "jinshui-wenhualu-03"), "idtap.v1.*.41.4101.410105.jinshui-wenhualu-03.>"; got != want {
-		t.Errorf("filter %s, want %s", got, want)
+		t.Errorf("Filter = %s, want %s", got, want)
 	}
 	if got, want := StatusSubject("410105", "jinshui-wenhualu-03"), "idtap.status.v1.41.4101.410105.jinshui-wenhualu-03"; got != want {
-		t.Errorf("status subject %s, want %s", got, want)
+		t.Errorf("StatusSubject = %s, want %s", got, want)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestParseSubjectRefuses(t *testing.T) {
 		"idtap.v2.recorded.41.4101.410105.d.62.6204.620422",
 	} {
 		if _, _, err := ParseSubject(subject); !errors.Is(err, ErrSubject) {
-			t.Errorf("%q: %v, want ErrSubject", subject, err)
+			t.Errorf("ParseSubject(%q): %v, want ErrSubject", subject, err)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func TestValidDeskID(t *testing.T) {
 		"文化路": false, "a/b": false, "a\n": false, "$sys": false, "_": false,
 	} {
 		if got := ValidDeskID(id); got != want {
-			t.Errorf("ValidDeskID(%q) = %v", id, got)
+			t.Errorf("ValidDeskID(%q) = %v, want %v", id, got, want)
 		}
 	}
 }
