@@ -20,6 +20,9 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 	if err != nil {
 		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
 	}
+	if err := checkDivision(&c); err != nil {
+		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
+	}
 	if err := busServer(c.NATS).Check(); err != nil {
 		text := config.Text{En: err.Error(), Zh: err.Error()}
 		if plain := new(bus.PlaintextError); errors.As(err, &plain) {

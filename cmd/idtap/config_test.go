@@ -29,3 +29,36 @@ func TestConfigCheckRefusesPlaintext(t *testing.T) {
 		}
 	}
 }
+
+// A division that no desk can stand in is refused with what to write instead;
+// one that a desk stood in until lately is taken with a warning.
+func TestConfigCheckLooksTheDivisionUp(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "desk.yaml")
+	for _, tt := range []struct {
+		division string
+		code     int
+		en, zh   string
+	}{
+		{"410105", exitOK, "", ""},
+		{"441900", exitOK, "", ""},
+		{"620200", exitOK, "", ""},
+		{"419999", exitUsage, "desk.division: 419999 is no division's code; the nearest are 419001", "不是任何县级区划的代码"},
+		{"810101", exitUsage, "desk.division: 810101 is no division's code", "不是任何县级区划的代码"},
+		{"410000", exitUsage, "desk.division: 410000 is a province or prefecture", "省级或地级代码"},
+		{"410100", exitUsage, "name the county that the desk stands in, e.g. 410102", "省级或地级代码"},
+		{"330104", exitOK, "today it is 330102 上城区, 330114 钱塘区", "已撤销，今为 330102"},
+		{"110103", exitOK, "today it is 110101", "已撤销，今为 110101"},
+		{"130171", exitOK, "zone of the statistics lists", "统计用的开发区"},
+	} {
+		if err := os.WriteFile(file, []byte("desk: {division: \""+tt.division+"\"}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for lang, want := range map[string]string{"en": tt.en, "zh": tt.zh} {
+			code, _, errs := executeIn(t, dir, "--lang", lang, "config", "check", file)
+			if code != tt.code || !strings.Contains(errs, want) || want == "" && strings.Contains(errs, "desk.division") {
+				t.Errorf("config check of %s in %s = %d, %s; want %d, %q", tt.division, lang, code, errs, tt.code, want)
+			}
+		}
+	}
+}
