@@ -13,6 +13,7 @@ import (
 	"idtap/driver/mock"
 	"idtap/driver/sam"
 	"idtap/driver/serial"
+	"idtap/driver/simcard"
 )
 
 // wire counts the bytes of a line.
@@ -147,7 +148,7 @@ func cycle(b *testing.B, m *mock.Module, n int, open openWire) []float64 {
 	var ratios []float64
 	ready()
 	for i := range n {
-		m.Place(mock.Card{RawText: &visitors[i%len(visitors)].Text})
+		m.Place(simcard.Card{RawText: &visitors[i%len(visitors)].Text})
 		ratios = append(ratios, <-sink.ratios)
 		m.Lift()
 		ready()

@@ -14,6 +14,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 	"idtap/reader/identity"
 )
 
@@ -38,7 +39,7 @@ type desk struct {
 	lying   int // index of the card that lies there
 	phase   Phase
 	result  tally
-	cards   []mock.Card
+	cards   []simcard.Card
 	tapped  map[int]int // taps by card
 }
 
@@ -53,7 +54,7 @@ type tally struct {
 	reads, errors, differ uint64
 }
 
-func newDesk(m *mock.Module, cards []mock.Card) *desk {
+func newDesk(m *mock.Module, cards []simcard.Card) *desk {
 	return &desk{module: m, changed: make(chan struct{}), cards: cards, tapped: map[int]int{}}
 }
 
@@ -144,7 +145,7 @@ func campaign(t *testing.T, n int, seed uint64, share float64, m mock.Options, o
 	t.Helper()
 	bubble(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		d := newDesk(mock.NewModule(m), mock.Generate(seed, n))
+		d := newDesk(mock.NewModule(m), simcard.Generate(seed, n))
 		o.Name, o.Sink = "front", d
 		o.Open = func(context.Context) (driver.Device, error) {
 			line, err := d.module.Open()
@@ -216,7 +217,7 @@ func TestBlindVisitor(t *testing.T) {
 	}
 	for _, quirks := range []string{"", "refinds", "refinds,first-read-fails"} {
 		for _, line := range lines {
-			visit(t, quick, quirks, line, func(ctx context.Context, m *mock.Module, c mock.Card) {
+			visit(t, quick, quirks, line, func(ctx context.Context, m *mock.Module, c simcard.Card) {
 				hand := mock.Hand{Module: m, Dwell: 600 * time.Millisecond}
 				if read, err := hand.Tap(ctx, c); !read || err != nil {
 					t.Errorf("a card was not read: %v", err)
@@ -237,7 +238,7 @@ func TestHastyVisitor(t *testing.T) {
 		for n := 5; n <= 17; n++ {
 			for _, quirks := range []string{"", "refinds"} {
 				first := true
-				visit(t, tt.timing, quirks, fmt.Sprintf("stall=%d", n), func(ctx context.Context, m *mock.Module, c mock.Card) {
+				visit(t, tt.timing, quirks, fmt.Sprintf("stall=%d", n), func(ctx context.Context, m *mock.Module, c simcard.Card) {
 					m.Place(c)
 					if time.Sleep(tt.stay); first { // nothing is known of the module yet
 						time.Sleep(5 * time.Second)
@@ -297,7 +298,7 @@ func TestMoodyModule(t *testing.T) {
 		running.Go(func() { r.Run(ctx) })
 		hand := mock.Hand{Module: m}
 		var want []driver.RawCard
-		for _, c := range mock.Generate(3, 100) {
+		for _, c := range simcard.Generate(3, 100) {
 			if read, err := hand.Tap(ctx, c); !read || err != nil {
 				t.Errorf("a card was not read: %v", err)
 			}
@@ -314,7 +315,7 @@ func TestMoodyModule(t *testing.T) {
 
 // visit lets 200 visitors tap one card each and checks that every card became
 // one tap.
-func visit(t *testing.T, timing mock.Timing, quirks, line string, tap func(context.Context, *mock.Module, mock.Card)) {
+func visit(t *testing.T, timing mock.Timing, quirks, line string, tap func(context.Context, *mock.Module, simcard.Card)) {
 	t.Run(fmt.Sprintf("%s/%s/%v", quirks, line, timing.Read), func(t *testing.T) {
 		q, err := mock.ParseQuirks(quirks)
 		if err != nil {
@@ -328,7 +329,7 @@ func visit(t *testing.T, timing mock.Timing, quirks, line string, tap func(conte
 			var running sync.WaitGroup
 			running.Go(func() { r.Run(ctx) })
 			var want []driver.RawCard
-			for _, c := range mock.Generate(3, 200) {
+			for _, c := range simcard.Generate(3, 200) {
 				tap(ctx, m, c)
 				want = append(want, c.Raw())
 			}

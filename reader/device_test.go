@@ -13,6 +13,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 )
 
 // opening opens a module as a serial driver does.
@@ -54,7 +55,7 @@ func TestBackWithin2s(t *testing.T) {
 					var running sync.WaitGroup
 					running.Go(func() { r.Run(ctx) })
 					awaitPhase(t, sink, Ready)
-					m.Place(mock.Generate(1, 1)[0])
+					m.Place(simcard.Generate(1, 1)[0])
 					time.Sleep(time.Duration(moment) * 97 * time.Millisecond)
 					m.Unplug()
 					time.Sleep(away)
@@ -80,7 +81,7 @@ func TestUnplugMidFrame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		m := mock.NewModule(mock.Options{Timing: quick, Faults: faults(t, "unplug=5:read,unplug=31")})
-		d := newDesk(m, mock.Generate(1, 50))
+		d := newDesk(m, simcard.Generate(1, 50))
 		d.reader = New(Options{Sink: d, Open: opening(m)})
 		var running sync.WaitGroup
 		running.Go(func() { d.reader.Run(ctx) })
@@ -218,7 +219,7 @@ func TestTrap21ManyReaders(t *testing.T) {
 			name := fmt.Sprint("r", i)
 			d.modules[name] = mock.NewModule(mock.Options{Timing: quick, Quirks: mock.Quirks{Refinds: i%2 == 0},
 				Faults: faults(t, fmt.Sprintf("stall=%d,flip=0.02,seed=%d", 11+i%7, i+1))})
-			all[name] = newDesk(d.modules[name], mock.Generate(uint64(i), 10))
+			all[name] = newDesk(d.modules[name], simcard.Generate(uint64(i), 10))
 			set.Readers = append(set.Readers, driver.Spec{Name: name, Driver: "sim", Port: name})
 		}
 		var running, serving sync.WaitGroup
@@ -364,7 +365,7 @@ func TestMonkey(t *testing.T) {
 			sink := &record{}
 			var running sync.WaitGroup
 			running.Go(func() { New(Options{Sink: sink, Open: opening(m)}).Run(ctx) })
-			some := mock.Generate(seed, 5)
+			some := simcard.Generate(seed, 5)
 			placed := map[string]int{}
 			for range 100 {
 				switch rnd.IntN(4) {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"idtap/driver"
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 	"idtap/reader/card"
 	"idtap/reader/identity"
 )
@@ -251,7 +251,7 @@ func play(t *testing.T, o Options, steps []step) *record {
 // clean are generated cards that give no reason for a second read.
 func clean(n int) []driver.RawCard {
 	var out []driver.RawCard
-	for _, c := range mock.Generate(7, 20*n) {
+	for _, c := range simcard.Generate(7, 20*n) {
 		if raw := c.Raw(); len(out) < n && plausible(raw) {
 			out = append(out, raw)
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"idtap/driver"
-	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/trace"
 	"idtap/publisher"
 	"idtap/reader"
 	"idtap/reader/card"
@@ -109,7 +109,7 @@ func (d *decoder) run(ctx context.Context, in io.Reader) error {
 		err = d.trace(r)
 	case isText(head):
 		err = d.lines(ctx, r)
-	case bytes.Contains(head, preamble):
+	case sam.HasFrame(head):
 		err = d.stream(ctx, r)
 	default:
 		err = d.blocks(ctx, r)
@@ -133,9 +133,6 @@ func (d *decoder) flush() error {
 	d.progress.clear()
 	return d.out.Flush()
 }
-
-// preamble is what every frame has (SAM protocol, section 1).
-var preamble = []byte{0xAA, 0xAA, 0x96, 0x69}
 
 // isText reports whether the input is lines of hex: a text block in binary has
 // zero bytes from its second byte on, a frame has bytes beyond ASCII.
@@ -172,10 +169,10 @@ func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
 			d.reject(where, "不是十六进制", "not hex")
 			return nil
 		}
-		if len(b) == len(driver.RawCard{}.Text) && !bytes.Contains(b, preamble) {
+		if len(b) == len(driver.RawCard{}.Text) && !sam.HasFrame(b) {
 			return d.card(driver.RawCard{Text: [256]byte(b)})
 		}
-		if isRequest(b) {
+		if _, bare := sam.Request(b); bare { // captures of both directions have the host's frames, too
 			d.skipped++
 			return nil
 		}
@@ -185,18 +182,9 @@ func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
 	}, d.flush)
 }
 
-// isRequest reports a frame from the host, which captures of both directions
-// have: command and parameter, shorter than any answer.
-func isRequest(b []byte) bool {
-	s := sam.Sniffer{Commands: true}
-	s.Write(b)
-	body, ok := s.Next()
-	return ok && len(body) == 2
-}
-
 // trace decodes what a reader sent in a recorded session.
 func (d *decoder) trace(r io.Reader) error {
-	t, err := mock.ReadTrace(r)
+	t, err := trace.Read(r)
 	if err != nil {
 		return err
 	}
@@ -263,12 +251,6 @@ func (d *decoder) frames(s *sam.Sniffer, where string, last bool) error {
 	return nil
 }
 
-// Sizes of the data of a 30 03 answer: records of 70 bytes, four slots.
-const (
-	addressSize    = 70
-	maxAddressData = 4 * addressSize
-)
-
 // answer takes one answer. An answer does not say which command it is to: cards
 // are told by their inner lengths, addresses by their size; others hold no card.
 func (d *decoder) answer(body sam.Body, where string) error {
@@ -276,7 +258,8 @@ func (d *decoder) answer(body sam.Body, where string) error {
 	if raw, err := sam.ParseCard(data); err == nil {
 		return d.card(raw)
 	}
-	if n := len(data); n == 0 || n%addressSize != 0 || n > maxAddressData {
+	list, ok := sam.ParseAddresses(data)
+	if !ok {
 		d.skipped++
 		return nil
 	}
@@ -285,10 +268,7 @@ func (d *decoder) answer(body sam.Body, where string) error {
 		return nil
 	}
 	// Each answer has all records; asking again is how presence is watched.
-	d.open.Addresses = nil
-	for ; len(data) > 0; data = data[addressSize:] {
-		d.open.Addresses = append(d.open.Addresses, [addressSize]byte(data))
-	}
+	d.open.Addresses = list
 	return nil
 }
 

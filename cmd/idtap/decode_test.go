@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"idtap/driver"
-	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/trace"
 	"idtap/reader/card/cardtest"
 )
 
@@ -65,7 +65,7 @@ func session(c driver.RawCard) [][]byte {
 func forms(t *testing.T, cards []driver.RawCard) map[string][]byte {
 	t.Helper()
 	var block, stream, noisy, blockHex, frameHex bytes.Buffer
-	trace := mock.Trace{Header: mock.TraceHeader{Model: "simulated"}}
+	recorded := trace.Trace{Header: trace.Header{Model: "simulated"}}
 	at := time.Duration(0)
 	blockHex.WriteString("\ufeff# text blocks\n\n")
 	noisy.WriteString("\xAA\xAA\xAAjunk")
@@ -80,12 +80,12 @@ func forms(t *testing.T, cards []driver.RawCard) map[string][]byte {
 			fmt.Fprintln(&frameHex, hex.EncodeToString(sam.Command(0x20, 0x01)))
 			fmt.Fprintln(&frameHex, hex.EncodeToString(answer))
 			at += time.Millisecond
-			trace.Steps = append(trace.Steps, mock.Step{At: at, Sent: true, Bytes: sam.Command(0x30, 0x01)},
-				mock.Step{At: at, Bytes: answer[:5]}, mock.Step{At: at, Bytes: answer[5:]})
+			recorded.Steps = append(recorded.Steps, trace.Step{At: at, Sent: true, Bytes: sam.Command(0x30, 0x01)},
+				trace.Step{At: at, Bytes: answer[:5]}, trace.Step{At: at, Bytes: answer[5:]})
 		}
 	}
 	var traced bytes.Buffer
-	if err := trace.Write(&traced); err != nil {
+	if err := recorded.Write(&traced); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string][]byte{"binary answers": stream.Bytes(), "binary answers among junk": noisy.Bytes(),
@@ -197,6 +197,35 @@ func TestDecodeRubbish(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDecodePaddedAddresses: a module that answers 30 03 with all four slots of
+// the card's file makes the same of a card as one that sends the records alone.
+func TestDecodePaddedAddresses(t *testing.T) {
+	f := cardtest.Resident()
+	f.Appended = []string{"河南省郑州市金水区样本路9号"}
+	alone := cardtest.Encode(f)
+	padded := cardtest.Encode(f)
+	var spaces [70]byte
+	for i := 0; i < len(spaces); i += 2 {
+		spaces[i] = ' '
+	}
+	padded.Addresses = append(padded.Addresses, spaces, spaces, [70]byte{})
+	var said []string
+	for _, c := range []driver.RawCard{alone, padded} {
+		var in bytes.Buffer
+		for _, answer := range session(c) {
+			in.Write(answer)
+		}
+		code, out, errs := runWith(&in, decodeArgs...)
+		if code != exitOK || errs != "" {
+			t.Fatalf("exit %d, said %q", code, errs)
+		}
+		said = append(said, out)
+	}
+	if said[0] != said[1] {
+		t.Errorf("four slots decode to\n%swant\n%s", said[1], said[0])
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"idtap/driver"
-	"idtap/driver/mock"
+	"idtap/driver/trace"
 	"idtap/reader"
 )
 
@@ -24,23 +24,23 @@ const (
 )
 
 // traceHeader says what is recorded; the technician completes model and firmware.
-func traceHeader(spec driver.Spec, model string, baud int) mock.TraceHeader {
-	return mock.TraceHeader{Model: model, Obtained: "idtap diag --capture, idtap " + version + ", " + time.Now().Format(time.DateOnly), Driver: spec.Driver, Baud: baud}
+func traceHeader(spec driver.Spec, model string, baud int) trace.Header {
+	return trace.Header{Model: model, Obtained: "idtap diag --capture, idtap " + version + ", " + time.Now().Format(time.DateOnly), Driver: spec.Driver, Baud: baud}
 }
 
 // record writes what passes on a reader's wire to w until stop is closed. The
 // reader's loop is never held up by w: what w is too slow for ends the recording.
-func (g *diagnosed) record(spec driver.Spec, header mock.TraceHeader, personal bool, w io.Writer, stop <-chan struct{}) error {
+func (g *diagnosed) record(spec driver.Spec, header trace.Header, personal bool, w io.Writer, stop <-chan struct{}) error {
 	out := newSpill()
-	trace := mock.NewTraceWriter(out, g.clock, header, !personal)
-	end, ok := g.watched.Of(spec.Name).Record(trace)
+	recorded := trace.NewWriter(out, g.clock, header, !personal)
+	end, ok := g.watched.Of(spec.Name).Record(recorded)
 	if !ok {
 		return errors.New("somebody else records this reader")
 	}
 	go func() {
 		<-stop
 		end()
-		out.close(trace.Close())
+		out.close(recorded.Close())
 	}()
 	return out.drain(w)
 }

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"idtap/driver/mock"
+	"idtap/driver/simcard"
+	"idtap/driver/trace"
 )
 
 // unknownReader is a reader with a set of quirks that no entry of the corpus has,
 // on a TCP port, and somebody who places cards.
-func unknownReader(t *testing.T, cards []mock.Card) (address string, visited func() error) {
+func unknownReader(t *testing.T, cards []simcard.Card) (address string, visited func() error) {
 	t.Helper()
 	m := mock.NewModule(mock.Options{Timing: mock.DeskTiming, Quirks: mock.Quirks{Refinds: true, ReadsOnce: true, ChipNumbers: true, CardWords: true, MergedSelect: true}})
 	s, err := mock.ListenTCP(m, "127.0.0.1:0")
@@ -46,7 +48,7 @@ func unknownReader(t *testing.T, cards []mock.Card) (address string, visited fun
 }
 
 // capture runs `idtap diag --capture` until the cards were shown.
-func capture(t *testing.T, file, trace string, visited func() error, args ...string) {
+func capture(t *testing.T, file, recorded string, visited func() error, args ...string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -55,12 +57,12 @@ func capture(t *testing.T, file, trace string, visited func() error, args ...str
 	a := &app{in: strings.NewReader(""), out: &out, err: &errs, environ: func() []string { return nil },
 		getenv: func(k string) string { return map[string]string{"HOME": home, "LANG": "en_US.UTF-8"}[k] }}
 	code := make(chan int)
-	go func() { code <- a.execute(ctx, append([]string{"diag", "-c", file, "--capture", trace}, args...)) }()
+	go func() { code <- a.execute(ctx, append([]string{"diag", "-c", file, "--capture", recorded}, args...)) }()
 	if err := visited(); err != nil {
 		t.Error(err)
 	}
 	stop()
-	if c := <-code; c != exitOK || strings.TrimSpace(out.String()) != trace {
+	if c := <-code; c != exitOK || strings.TrimSpace(out.String()) != recorded {
 		t.Fatalf("exit %d, %q, %s", c, out.String(), errs.String())
 	}
 }
@@ -69,7 +71,7 @@ func capture(t *testing.T, file, trace string, visited func() error, args ...str
 // complete the head, let idtap say what it makes of it, and from then on the
 // corpus test replays it.
 func TestUnknownReaderBecomesACorpusEntry(t *testing.T) {
-	cards := mock.Generate(21, 2)
+	cards := simcard.Generate(21, 2)
 	address, visited := unknownReader(t, cards)
 	file, _ := deskFile(t, "readers: [{name: front, driver: tcp, port: \""+address+"\"}]\n")
 
@@ -82,17 +84,17 @@ func TestUnknownReaderBecomesACorpusEntry(t *testing.T) {
 	if err := os.MkdirAll(entry, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	trace := filepath.Join(entry, "trace.jsonl")
-	capture(t, file, trace, visited)
+	recorded := filepath.Join(entry, "trace.jsonl")
+	capture(t, file, recorded, visited)
 
-	text, err := os.ReadFile(trace)
+	text, err := os.ReadFile(recorded)
 	if err != nil {
 		t.Fatal(err)
 	}
 	impersonalTrace(t, text, cards)
 	head, rest, _ := strings.Cut(string(text), "\n")
 	head = strings.Replace(head, `"model":""`, `"model":"Unknown 500"`, 1)
-	if err := os.WriteFile(trace, []byte(head+"\n"+rest), 0o644); err != nil {
+	if err := os.WriteFile(recorded, []byte(head+"\n"+rest), 0o644); err != nil {
 		t.Fatal(err)
 	}
 
@@ -122,9 +124,9 @@ func TestUnknownReaderBecomesACorpusEntry(t *testing.T) {
 
 // impersonalTrace fails if a trace holds the bytes of a card's name, number or
 // address.
-func impersonalTrace(t *testing.T, trace []byte, cards []mock.Card) {
+func impersonalTrace(t *testing.T, text []byte, cards []simcard.Card) {
 	t.Helper()
-	recorded, err := mock.ReadTrace(bytes.NewReader(trace))
+	recorded, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,7 @@ func impersonalTrace(t *testing.T, trace []byte, cards []mock.Card) {
 		}
 	}
 	specimens := map[string]bool{} // what blanking puts in
-	for _, c := range mock.Demo() {
+	for _, c := range simcard.Demo() {
 		specimens[c.Name], specimens[c.Number], specimens[c.Address] = true, true, true
 	}
 	for i, c := range cards {
@@ -151,7 +153,7 @@ func impersonalTrace(t *testing.T, trace []byte, cards []mock.Card) {
 // and what comes out can be decoded; with the flag it holds the card.
 func TestCaptureThroughTheDaemon(t *testing.T) {
 	for _, personal := range []bool{false, true} {
-		cards := mock.Generate(22, 2)
+		cards := simcard.Generate(22, 2)
 		m := mock.NewModule(mock.Options{Timing: mock.DeskTiming})
 		s, err := mock.ListenTCP(m, "127.0.0.1:0")
 		if err != nil {
@@ -172,18 +174,18 @@ func TestCaptureThroughTheDaemon(t *testing.T) {
 			}
 			return nil
 		}
-		trace := filepath.Join(t.TempDir(), "trace.jsonl")
+		recorded := filepath.Join(t.TempDir(), "trace.jsonl")
 		args := []string(nil)
 		if personal {
 			args = append(args, "--with-personal-data")
 		}
-		capture(t, file, trace, visited, args...)
+		capture(t, file, recorded, visited, args...)
 		awaitLines(t, d.out, "recorded", 2)
-		text, err := os.ReadFile(trace)
+		text, err := os.ReadFile(recorded)
 		if err != nil {
 			t.Fatal(err)
 		}
-		code, out, errs := executeIn(t, t.TempDir(), "decode", trace)
+		code, out, errs := executeIn(t, t.TempDir(), "decode", recorded)
 		if n := strings.Count(out, `"kind":"`); n != 2 && code == exitOK {
 			t.Errorf("%d cards were decoded: %s %s", n, out, errs)
 		}
@@ -193,7 +195,7 @@ func TestCaptureThroughTheDaemon(t *testing.T) {
 		if !personal {
 			impersonalTrace(t, text, cards)
 		}
-		if again, _, errs := executeIn(t, t.TempDir(), "diag", "-c", file, "--capture", trace); again != diagUnknown || !strings.Contains(errs, "exists") {
+		if again, _, errs := executeIn(t, t.TempDir(), "diag", "-c", file, "--capture", recorded); again != diagUnknown || !strings.Contains(errs, "exists") {
 			t.Errorf("an existing file is written over: %d %s", again, errs)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 
 	"idtap/driver"
 	"idtap/driver/diagnosis"
-	"idtap/driver/mock"
 	"idtap/driver/pcsc"
+	"idtap/driver/simcard"
 	"idtap/publisher/event"
 	"idtap/publisher/outbox"
 )
@@ -482,11 +482,11 @@ func TestDiagTestTap(t *testing.T) {
 	if exit != 0 || facts["verdict"] != "ok" || facts["find"] == "" || facts["select"] == "" || !strings.Contains(facts["read text and photo"], "wire 113 ms") {
 		t.Errorf("exit %d, %v, %+v", exit, facts, r.Findings())
 	}
-	impersonal(t, fmt.Sprintf("%+v", r), mock.Generate(5, 50))
+	impersonal(t, fmt.Sprintf("%+v", r), simcard.Generate(5, 50))
 }
 
 // impersonal fails if text holds anything that one of the cards carries.
-func impersonal(t *testing.T, text string, cards []mock.Card) {
+func impersonal(t *testing.T, text string, cards []simcard.Card) {
 	t.Helper()
 	for i, c := range cards {
 		for _, s := range append([]string{c.Name, c.NameEn, c.Number, c.Address}, c.Appended...) {

@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 	"idtap/publisher/bus"
 )
 
@@ -64,7 +64,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is missing in\n%s", line, text)
 		}
 	}
-	impersonal(t, text, mock.Generate(5, 50))
+	impersonal(t, text, simcard.Generate(5, 50))
 
 	rules, err := os.ReadFile("../../docs/alerts.yaml")
 	if err != nil {
@@ -144,7 +144,7 @@ func TestMicroService(t *testing.T) {
 		if err := json.Unmarshal(m.Data, into); err != nil {
 			t.Fatalf("%s: %v", subject, err)
 		}
-		impersonal(t, string(m.Data), mock.Generate(5, 50))
+		impersonal(t, string(m.Data), simcard.Generate(5, 50))
 	}
 	var ping micro.Ping
 	ask("$SRV.PING", &ping)

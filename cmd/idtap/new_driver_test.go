@@ -12,6 +12,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/diagnosis"
 	"idtap/driver/mock"
+	"idtap/driver/trace"
 )
 
 // plainDriver is a driver that offers nothing but what it must. Its readers are
@@ -142,12 +143,12 @@ func TestNewDriverIsProbed(t *testing.T) {
 func TestNewDriverIsCaptured(t *testing.T) {
 	g := scratchDesk(t, &plainDriver{}, scratchReader)
 	ctx, stop := context.WithCancel(t.Context())
-	var trace stopAfter
-	trace.after, trace.stop = 4, stop
-	if err := g.captureDirectly(ctx, false, &trace); err != nil {
+	var recorded stopAfter
+	recorded.after, recorded.stop = 4, stop
+	if err := g.captureDirectly(ctx, false, &recorded); err != nil {
 		t.Fatal(err)
 	}
-	read, err := mock.ReadTrace(strings.NewReader(trace.String()))
+	read, err := trace.Read(strings.NewReader(recorded.String()))
 	if err != nil {
 		t.Fatal(err)
 	}

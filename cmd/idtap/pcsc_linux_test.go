@@ -18,8 +18,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"idtap/driver/mock"
 	"idtap/driver/pcsc/pcsctest"
+	"idtap/driver/simcard"
 )
 
 // campaign is how many cards or faults a test takes: few, or with
@@ -98,7 +98,7 @@ func (d *pcscDesk) await(limit time.Duration, ok func() bool) bool {
 }
 
 // recorded waits for the event of a card.
-func (d *pcscDesk) recorded(c mock.Card, limit time.Duration) bool {
+func (d *pcscDesk) recorded(c simcard.Card, limit time.Duration) bool {
 	return d.await(limit, func() bool { return len(d.events[c.Number]) > 0 })
 }
 
@@ -108,7 +108,7 @@ func (d *pcscDesk) in(state, reader string, limit time.Duration) bool {
 }
 
 // check compares all events with the cards.
-func (d *pcscDesk) check(cards []mock.Card) {
+func (d *pcscDesk) check(cards []simcard.Card) {
 	d.t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,7 +125,7 @@ func (d *pcscDesk) check(cards []mock.Card) {
 
 // pagedCard answers page reads with what a card carries; written for these tests
 // alone, like the emulator.
-func pagedCard(c mock.Card) func([]byte) []byte {
+func pagedCard(c simcard.Card) func([]byte) []byte {
 	text := c.Text()
 	data := append(append([]byte{1, 0, 4, 0}, text[:]...), c.Photo()...)
 	return func(apdu []byte) []byte {
@@ -138,8 +138,8 @@ func pagedCard(c mock.Card) func([]byte) []byte {
 }
 
 // enveloped answers SAM frames inside the APDU FF 00 00 00 from an emulator.
-func enveloped(c mock.Card) func([]byte) []byte {
-	e := &emulator{cards: emulate([]mock.Card{c})}
+func enveloped(c simcard.Card) func([]byte) []byte {
+	e := &emulator{cards: emulate([]simcard.Card{c})}
 	e.start()
 	e.present = 0
 	return func(apdu []byte) []byte {
@@ -151,8 +151,8 @@ func enveloped(c mock.Card) func([]byte) []byte {
 }
 
 // plain takes the appended addresses off cards: they cannot be read by pages.
-func plain(cards []mock.Card) []mock.Card {
-	list := make([]mock.Card, len(cards))
+func plain(cards []simcard.Card) []simcard.Card {
+	list := make([]simcard.Card, len(cards))
 	for i, c := range cards {
 		c.Appended = nil
 		list[i] = c
@@ -163,9 +163,9 @@ func plain(cards []mock.Card) []mock.Card {
 const pcscReaders = `[{name: front, driver: pcsc, port: "Virtual PCD 00 00", profile: paged}, {name: side, driver: pcsc, port: "Virtual PCD 00 01", profile: apdu, apdu_header: "FF 00 00 00"}]`
 
 // allKinds are cards of which every kind is there.
-func allKinds(t *testing.T, seed uint64, n int) []mock.Card {
+func allKinds(t *testing.T, seed uint64, n int) []simcard.Card {
 	t.Helper()
-	cards := mock.Generate(seed, n)
+	cards := simcard.Generate(seed, n)
 	kinds := map[string]int{}
 	for _, c := range cards {
 		kinds[c.Kind]++
@@ -178,7 +178,7 @@ func allKinds(t *testing.T, seed uint64, n int) []mock.Card {
 
 // insertAll puts cards into a slot one after the other, each until its event is
 // there.
-func (d *pcscDesk) insertAll(slot string, cards []mock.Card, answers func(mock.Card) func([]byte) []byte, taken func()) {
+func (d *pcscDesk) insertAll(slot string, cards []simcard.Card, answers func(simcard.Card) func([]byte) []byte, taken func()) {
 	for i, c := range cards {
 		card := pcsctest.Insert(d.t, slot, answers(c))
 		if !d.recorded(c, 20*time.Second) {
@@ -269,7 +269,7 @@ func TestPCSCServiceKilled(t *testing.T) {
 	}
 	service := pcsctest.StartService(t)
 	kills := campaign(2, 20)
-	cards := plain(mock.Generate(43, 2*kills))
+	cards := plain(simcard.Generate(43, 2*kills))
 	d := startDesk(t, pcscReaders)
 	ready := func(limit time.Duration) {
 		start := time.Now()
@@ -304,8 +304,8 @@ func TestPCSCServiceKilled(t *testing.T) {
 		}
 		service.Start()
 		ready(2 * time.Second)
-		d.insertAll(service.Slot(0), []mock.Card{c}, pagedCard, func() {})
-		d.insertAll(service.Slot(1), []mock.Card{other}, enveloped, func() {})
+		d.insertAll(service.Slot(0), []simcard.Card{c}, pagedCard, func() {})
+		d.insertAll(service.Slot(1), []simcard.Card{other}, enveloped, func() {})
 		ready(5 * time.Second)
 	}
 	d.check(cards)
@@ -318,7 +318,7 @@ func TestPCSCHungCard(t *testing.T) {
 		return
 	}
 	service := pcsctest.StartService(t)
-	cards := plain(mock.Generate(44, 9))
+	cards := plain(simcard.Generate(44, 9))
 	d := startDesk(t, pcscReaders)
 	hung := pcsctest.Insert(t, service.Slot(0), func([]byte) []byte { return pcsctest.Hangs })
 	var slots sync.WaitGroup
@@ -342,7 +342,7 @@ func TestPCSCSerialTCPTogether(t *testing.T) {
 		return
 	}
 	service := pcsctest.StartService(t)
-	cards := plain(mock.Generate(45, 24))
+	cards := plain(simcard.Generate(45, 24))
 	none := make(chan struct{})
 	serial := &emulator{cards: emulate(cards[:8]), counted: none, patience: time.Second, baud: 115200}
 	network := &emulator{cards: emulate(cards[8:16]), counted: none, patience: time.Second}
@@ -365,7 +365,7 @@ func TestPCSCSimulated(t *testing.T) {
 	}
 	service := pcsctest.StartService(t)
 	const n = 4
-	paged, framed := mock.Generate(46, 2000), mock.Generate(47, 2000)
+	paged, framed := simcard.Generate(46, 2000), simcard.Generate(47, 2000)
 	d := startDesk(t, pcscReaders)
 	for i, seed := range []string{"seed:46", "seed:47"} {
 		out := &syncBuffer{}
@@ -384,7 +384,7 @@ func TestPCSCSimulated(t *testing.T) {
 			}
 		})
 	}
-	all := func(cards []mock.Card) bool {
+	all := func(cards []simcard.Card) bool {
 		for _, c := range cards {
 			if !d.recorded(c, 30*time.Second) {
 				return false
@@ -402,7 +402,7 @@ func TestPCSCSimulated(t *testing.T) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	byNumber := map[string]mock.Card{}
+	byNumber := map[string]simcard.Card{}
 	for _, c := range append(plain(paged), framed...) {
 		byNumber[c.Number] = c
 	}
@@ -419,7 +419,7 @@ func TestPCSCDiscovered(t *testing.T) {
 		return
 	}
 	service := pcsctest.NewService(t) // not there yet
-	cards := plain(mock.Generate(48, 2))
+	cards := plain(simcard.Generate(48, 2))
 	d := startDesk(t, "[]")
 	service.Start()
 	for i, name := range []string{"virtual-pcd-00-00", "virtual-pcd-00-01"} {

@@ -11,7 +11,7 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 )
 
 // TestNothingReadableAtRest runs a daemon with everything that writes to disk
@@ -20,7 +20,7 @@ import (
 // carry.
 func TestNothingReadableAtRest(t *testing.T) {
 	dir := t.TempDir()
-	cards := mock.Generate(5, 400)
+	cards := simcard.Generate(5, 400)
 	d := startDaemon(t, `
 desk: {id: desk-1, division: "410105"}
 readers: [{name: front, driver: mock, port: "seed:5"}]
@@ -77,7 +77,7 @@ func awaitCode(t *testing.T, d *running) {
 	}
 }
 
-func searchFiles(t *testing.T, when, root string, cards []mock.Card) {
+func searchFiles(t *testing.T, when, root string, cards []simcard.Card) {
 	t.Helper()
 	files := 0
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {

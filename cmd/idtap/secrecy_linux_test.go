@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"idtap/driver"
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 )
 
 // TestNoCommandLogsACard runs every command at trace level, on cards and on
 // broken ones, and searches what it says for what the cards carry: everything on
 // stderr, and stdout too where the data is not what the command is for.
 func TestNoCommandLogsACard(t *testing.T) {
-	cards := mock.Generate(5, 200)
+	cards := simcard.Generate(5, 200)
 	file, _ := deskFile(t, "readers: [{name: front, driver: mock, port: \"seed:5\"}]\nnats: {embedded: {listen: \""+freeAddress(t)+"\"}}\npolicy: {poll: 20ms}\n")
 	d := runDaemon(t, file)
 	awaitLines(t, d.out, "recorded", 3)
@@ -76,7 +76,7 @@ func TestNoCommandLogsACard(t *testing.T) {
 
 // hidden fails if text holds what a card carries, in any of the forms in which
 // it passes through the program.
-func hidden(t *testing.T, what string, text []byte, cards []mock.Card) {
+func hidden(t *testing.T, what string, text []byte, cards []simcard.Card) {
 	t.Helper()
 	for i, c := range cards {
 		for field, secret := range map[string]string{"name": c.Name, "English name": c.NameEn, "number": c.Number, "address": c.Address, "pass": c.PassNumber} {

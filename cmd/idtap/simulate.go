@@ -13,6 +13,7 @@ import (
 
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 )
 
 // simulated is a simulated reader as a device that other programs open.
@@ -67,7 +68,7 @@ func (a *app) simulate(ctx context.Context, s simulation) error {
 	if err != nil {
 		return usage(err)
 	}
-	cards, err := mock.LoadCards(s.cards)
+	cards, err := simcard.Load(s.cards)
 	if err != nil {
 		return usage(fmt.Errorf("--cards: %w", err))
 	}
@@ -139,7 +140,7 @@ func (s simulation) open(m *mock.Module) (simulated, error) {
 }
 
 // placeAll lays the cards down one after another.
-func (s simulation) placeAll(ctx context.Context, log zerolog.Logger, m *mock.Module, cards []mock.Card) {
+func (s simulation) placeAll(ctx context.Context, log zerolog.Logger, m *mock.Module, cards []simcard.Card) {
 	clock := clockwork.NewRealClock()
 	hand := mock.Hand{Module: m}
 	for round := 0; round == 0 || s.repeat; round++ {

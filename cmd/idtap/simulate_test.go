@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"idtap/driver"
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 	"idtap/driver/tcp"
 )
 
@@ -40,7 +40,7 @@ func TestSimulateServesCardAfterCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	for i, want := range mock.Generate(5, 2) {
+	for i, want := range simcard.Generate(5, 2) {
 		for found := false; !found; {
 			if found, err = d.Find(deadline); err != nil {
 				t.Fatal(err)
@@ -60,7 +60,7 @@ func TestSimulateServesCardAfterCard(t *testing.T) {
 	if got := <-code; got != exitOK {
 		t.Errorf("exit %d", got)
 	}
-	for _, c := range mock.Generate(5, 2) {
+	for _, c := range simcard.Generate(5, 2) {
 		if strings.Contains(logs.String(), c.Number) || strings.Contains(logs.String(), c.Name) {
 			t.Error("a card's data is in the log")
 		}

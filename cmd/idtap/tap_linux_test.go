@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 )
 
 // externalServer is a NATS server outside the daemon, with the stream an
@@ -124,7 +124,7 @@ type recorded struct {
 }
 
 // differs says what of an event is not what the card carried; "" if nothing.
-func (r recorded) differs(c mock.Card) string {
+func (r recorded) differs(c simcard.Card) string {
 	var list []string
 	want := func(what, got, want string) {
 		if got != want {
@@ -142,7 +142,7 @@ func (r recorded) differs(c mock.Card) string {
 	want("sex", r.Person.Sex.Code, c.Sex)
 	want("birth", strings.ReplaceAll(r.Person.Birth, "-", ""), c.Birth)
 	switch c.Kind {
-	case mock.Resident:
+	case simcard.Resident:
 		newest := c.Address
 		if n := len(c.Appended); n > 0 {
 			newest = c.Appended[n-1]
@@ -152,13 +152,13 @@ func (r recorded) differs(c mock.Card) string {
 		}
 		want("address", r.Hukou.Address, newest)
 		want("printed address", r.Hukou.Printed, c.Address)
-	case mock.HMTPermit:
+	case simcard.HMTPermit:
 		want("card address", r.Residence.CardAddress, c.Address)
 	}
 	return strings.Join(list, ", ")
 }
 
-func emulate(cards []mock.Card) []emulated {
+func emulate(cards []simcard.Card) []emulated {
 	list := make([]emulated, len(cards))
 	for i, c := range cards {
 		list[i] = emulated{text: c.Text(), photo: c.Photo(), addresses: c.Addresses()}
@@ -187,7 +187,7 @@ func TestCardsEndToEnd(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cards := mock.Generate(2026, tt.cards)
+			cards := simcard.Generate(2026, tt.cards)
 			counted := make(chan struct{}, 2*len(cards))
 			e := &emulator{cards: emulate(cards), counted: counted, patience: 30 * time.Second}
 			tt.set(e)
@@ -221,7 +221,7 @@ func TestNoisyLine(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cards := mock.Generate(7, tt.cards)
+			cards := simcard.Generate(7, tt.cards)
 			counted := make(chan struct{}, 2*len(cards))
 			e := &emulator{cards: emulate(cards), counted: counted, patience: 4 * time.Second, tries: 8}
 			tt.set(e)
@@ -237,7 +237,7 @@ func TestNoisyLine(t *testing.T) {
 
 // tapAll runs a daemon on the emulator until every card was placed, and gives
 // the recorded events in order and the log.
-func tapAll(t *testing.T, e *emulator, cards []mock.Card, tcp bool, baud, verify string, counted chan<- struct{}) ([]recorded, string) {
+func tapAll(t *testing.T, e *emulator, cards []simcard.Card, tcp bool, baud, verify string, counted chan<- struct{}) ([]recorded, string) {
 	t.Helper()
 	nc := externalServer(t)
 	events := make(chan recorded, 2*len(cards))
@@ -285,9 +285,9 @@ desk_page: {listen: ""}
 }
 
 // complain reports events that are wrong, of no card, or there twice.
-func complain(t *testing.T, got []recorded, cards []mock.Card) {
+func complain(t *testing.T, got []recorded, cards []simcard.Card) {
 	t.Helper()
-	byNumber := map[string]mock.Card{}
+	byNumber := map[string]simcard.Card{}
 	for _, c := range cards {
 		byNumber[c.Number] = c
 	}
@@ -308,7 +308,7 @@ func complain(t *testing.T, got []recorded, cards []mock.Card) {
 }
 
 // noPersonalData searches a log for what the cards carry.
-func noPersonalData(t *testing.T, log string, cards []mock.Card) {
+func noPersonalData(t *testing.T, log string, cards []simcard.Card) {
 	t.Helper()
 	if log == "" {
 		t.Error("there is no log to search")

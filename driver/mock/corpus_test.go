@@ -17,6 +17,8 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
+	"idtap/driver/trace"
 	"idtap/reader/card"
 )
 
@@ -48,20 +50,20 @@ var personalities = []struct {
 func TestRecordSimulatedModels(t *testing.T) {
 	for _, p := range personalities {
 		t.Run(p.model, func(t *testing.T) {
-			var trace bytes.Buffer
+			var recorded bytes.Buffer
 			synctest.Test(t, func(t *testing.T) {
-				visit(t, &trace, p.model, p.quirks, p.baud, mock.Demo()[p.card])
+				visit(t, &recorded, p.model, p.quirks, p.baud, simcard.Demo()[p.card])
 			})
 			file := filepath.Join(readers, p.model, "trace.jsonl")
 			if *record {
 				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(file, trace.Bytes(), 0o644); err != nil {
+				if err := os.WriteFile(file, recorded.Bytes(), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if old, err := os.ReadFile(file); err != nil || !bytes.Equal(old, trace.Bytes()) {
+			if old, err := os.ReadFile(file); err != nil || !bytes.Equal(old, recorded.Bytes()) {
 				t.Errorf("the simulator no longer does what %s says (%v); -record writes it anew", file, err)
 			}
 		})
@@ -70,7 +72,7 @@ func TestRecordSimulatedModels(t *testing.T) {
 
 // visit records one card's visit as a reading loop does it: identify, look until
 // it is found, read, look whether it is there, read again, lift, notice.
-func visit(t *testing.T, to *bytes.Buffer, model string, quirks mock.Quirks, baud int, c mock.Card) {
+func visit(t *testing.T, to *bytes.Buffer, model string, quirks mock.Quirks, baud int, c simcard.Card) {
 	timing := mock.DeskTiming
 	timing.Baud = baud
 	m := mock.NewModule(mock.Options{Timing: timing, Quirks: quirks})
@@ -78,7 +80,7 @@ func visit(t *testing.T, to *bytes.Buffer, model string, quirks mock.Quirks, bau
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := mock.NewTraceWriter(to, nil, mock.TraceHeader{Model: model, Firmware: "simulated",
+	w := trace.NewWriter(to, nil, trace.Header{Model: model, Firmware: "simulated",
 		Obtained: "driver/mock, TestRecordSimulatedModels", Driver: "mock", Baud: baud}, true)
 	client := sam.NewClient(driver.Observed(line, w), sam.Options{Baud: baud})
 	if _, err := client.Identify(t.Context()); err != nil {
@@ -130,15 +132,15 @@ func TestCorpus(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer file.Close()
-			trace, err := mock.ReadTrace(file)
+			recorded, err := trace.Read(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if h := trace.Header; !h.Blanked || h.Model == "" || h.Obtained == "" {
+			if h := recorded.Header; !h.Blanked || h.Model == "" || h.Obtained == "" {
 				t.Fatal("header: want a blanked trace with model and how it was obtained")
 			}
 			var got []byte
-			synctest.Test(t, func(t *testing.T) { got = replay(t, trace) })
+			synctest.Test(t, func(t *testing.T) { got = replay(t, recorded) })
 			golden := filepath.Join(readers, model.Name(), "golden.json")
 			if *update {
 				if err := os.WriteFile(golden, got, 0o644); err != nil {
@@ -166,9 +168,9 @@ type outcome struct {
 
 // replay calls, over and over, the method of the client that sends what the trace
 // goes on with.
-func replay(t *testing.T, trace mock.Trace) []byte {
-	p := mock.NewPlayback(trace)
-	c := sam.NewClient(p, sam.Options{Baud: trace.Header.Baud, MaxRFBytes: maxRF(trace)})
+func replay(t *testing.T, recorded trace.Trace) []byte {
+	p := trace.NewPlayback(recorded)
+	c := sam.NewClient(p, sam.Options{Baud: recorded.Header.Baud, MaxRFBytes: maxRF(recorded)})
 	var all []outcome
 	for {
 		code, ok := p.Next()
@@ -236,8 +238,8 @@ func call(t *testing.T, c *sam.Client, code sam.Code) outcome {
 }
 
 // maxRF is what the trace sent with command 61 FF, 0 if it did not.
-func maxRF(trace mock.Trace) byte {
-	for _, s := range trace.Steps {
+func maxRF(recorded trace.Trace) byte {
+	for _, s := range recorded.Steps {
 		sn := sam.Sniffer{Commands: true}
 		sn.Write(s.Bytes)
 		if b, ok := sn.Next(); s.Sent && ok && b.Code() == sam.CmdMaxRF && len(b) == 3 {

@@ -11,10 +11,11 @@ import (
 
 	"idtap/driver"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 )
 
 // Driver opens simulated readers (driver: mock). A Spec's port is a source for
-// [LoadCards]; without one the reader shows the cards of [Demo]. Cards are placed
+// [simcard.Load]; without one the reader shows the cards of [simcard.Demo]. Cards are placed
 // and lifted one after another, and from the first again after the last.
 type Driver struct {
 	Clock clockwork.Clock // nil: the machine's
@@ -32,10 +33,10 @@ var _ driver.Driver = (*Driver)(nil)
 
 // Open implements driver.Driver.
 func (d *Driver) Open(ctx context.Context, s driver.Spec) (driver.Device, error) {
-	cards := Demo()
+	cards := simcard.Demo()
 	if s.Port != "" {
 		var err error
-		if cards, err = LoadCards(s.Port); err != nil {
+		if cards, err = simcard.Load(s.Port); err != nil {
 			return nil, &driver.Error{Op: "open", Reader: s.Name, Err: openKind(err), Cause: err}
 		}
 	}
@@ -74,7 +75,7 @@ func openKind(err error) error {
 }
 
 // visits places card after card until the context ends.
-func (d *Driver) visits(ctx context.Context, reader string, m *Module, cards []Card) {
+func (d *Driver) visits(ctx context.Context, reader string, m *Module, cards []simcard.Card) {
 	every := d.Every
 	if every == 0 {
 		every = 3 * time.Second

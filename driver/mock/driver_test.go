@@ -10,12 +10,13 @@ import (
 
 	"idtap/driver"
 	"idtap/driver/mock"
+	"idtap/driver/simcard"
 )
 
 func TestDriverTapsOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &mock.Driver{Every: 5 * time.Second}
-		want := mock.Demo()
+		want := simcard.Demo()
 		seen := 0
 		for reopened := range 2 { // the schedule goes on where it was
 			dev, err := d.Open(t.Context(), driver.Spec{Name: "demo"})

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
+
+	"idtap/driver/simcard"
 )
 
 // Hand places cards on a module as a visitor does: lays one down, waits until the
@@ -39,7 +41,7 @@ const (
 // reader twice, or had 2 s to. A card that is not read is placed three times; read
 // reports whether it was. Without a host Tap waits until the context ends, whose
 // error it returns.
-func (h Hand) Tap(ctx context.Context, c Card) (read bool, err error) {
+func (h Hand) Tap(ctx context.Context, c simcard.Card) (read bool, err error) {
 	patience := h.Patience
 	if patience == 0 {
 		patience = 8 * time.Second

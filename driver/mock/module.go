@@ -10,6 +10,7 @@ import (
 
 	"idtap/driver"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 )
 
 // Options make a Module. The zero Options are a module that answers at once, on
@@ -44,7 +45,7 @@ type Module struct {
 	plug    int  // which plugging this is; odd: plugged in
 	held    bool // a line has the module open
 
-	slot    *Card
+	slot    *simcard.Card
 	found   bool // a find found the card that lies there
 	chosen  bool // it was selected
 	read    bool // its text was read since the last find
@@ -85,7 +86,7 @@ func (m *Module) change() {
 }
 
 // Place lays a card on the reader, in the stead of one that lies there.
-func (m *Module) Place(c Card) {
+func (m *Module) Place(c simcard.Card) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lift()
@@ -422,9 +423,7 @@ func (m *Module) readCard(j job) (byte, []byte) {
 	}
 	data = append(append(data, text[:]...), photo...)
 	if j.code() == readAll {
-		finger := make([]byte, m.slot.Fingerprint)
-		fill(finger, m.slot.seed())
-		data = append(data, finger...)
+		data = append(data, m.slot.Fingerprints()...)
 	}
 	return sam.OK, data
 }
@@ -439,9 +438,7 @@ func (m *Module) readItem(j job) (byte, []byte) {
 	case j.code() == sam.CmdReadAddress && m.quirks.NoAddress, j.code() == sam.CmdReadManagement && m.quirks.NoManagement:
 		return sam.BadCommand, nil
 	case j.code() == sam.CmdReadManagement: // 4 bytes IIN, 8 SN, 16 DN
-		dn := make([]byte, 16)
-		fill(dn, m.slot.seed())
-		return sam.OK, append(append(m.number(0x20, 4), m.number(0x30, 8)...), dn...)
+		return sam.OK, append(append(m.number(0x20, 4), m.number(0x30, 8)...), m.slot.DN()...)
 	case len(m.slot.Appended) == 0:
 		return sam.NoSuchItem, nil
 	}

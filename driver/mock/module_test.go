@@ -11,6 +11,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 )
 
 // host talks to a module frame by frame.
@@ -61,7 +62,7 @@ func (h host) status(c sam.Code) byte {
 	return b.Status().SW3
 }
 
-var resident = mock.Generate(1, 1)[0]
+var resident = simcard.Generate(1, 1)[0]
 
 func TestModuleAnswersInEveryState(t *testing.T) {
 	const (
@@ -190,7 +191,7 @@ func TestClientReadsEveryGeneratedCard(t *testing.T) {
 	}
 	c := sam.NewClient(tr, sam.Options{})
 	defer c.Close()
-	for i, card := range mock.Generate(7, 200) {
+	for i, card := range simcard.Generate(7, 200) {
 		m.Place(card)
 		if ok, err := c.Find(t.Context()); !ok || err != nil {
 			t.Fatalf("card %d: find %v, %v", i, ok, err)
@@ -339,7 +340,7 @@ func TestHandWaitsForTheRead(t *testing.T) {
 			}
 			done <- reads
 		}()
-		cards := mock.Generate(3, 5)
+		cards := simcard.Generate(3, 5)
 		cards[2].Refuse = sam.SAMRefusedCard
 		for i, card := range cards {
 			read, err := mock.Hand{Module: m}.Tap(ctx, card)

@@ -10,6 +10,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 	"idtap/driver/tcp"
 )
 
@@ -33,7 +34,7 @@ func serve(t *testing.T, s server) {
 }
 
 // readOne finds and reads one card that lies there.
-func readOne(t *testing.T, d driver.Device, want mock.Card) {
+func readOne(t *testing.T, d driver.Device, want simcard.Card) {
 	t.Helper()
 	if ok, err := d.Find(t.Context()); !ok || err != nil {
 		t.Fatalf("find: %v, %v", ok, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 )
 
 // slot is vpcd's end: it listens, and talks to the card that connects.
@@ -67,7 +68,7 @@ func TestVPCDCard(t *testing.T) {
 	served := make(chan error)
 	go func() { served <- card.Serve(ctx) }()
 
-	c := Generate(1, 1)[0]
+	c := simcard.Generate(1, 1)[0]
 	m.Place(c)
 	vpcd.accept()
 	vpcd.tell(vpcdPowerOn)
@@ -120,7 +121,7 @@ func TestVPCDCard(t *testing.T) {
 
 	m.Place(c)
 	vpcd.accept()
-	m.Place(Generate(2, 1)[0]) // in the stead of the other
+	m.Place(simcard.Generate(2, 1)[0]) // in the stead of the other
 	if _, err := readVPCD(vpcd.card); !errors.Is(err, io.EOF) {
 		t.Errorf("swapped: %v", err)
 	}
@@ -145,7 +146,7 @@ func TestVPCDCardWaits(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error)
 	go func() { served <- NewVPCDCard(m, vpcd.Addr().String()).Serve(ctx) }()
-	m.Place(Generate(1, 1)[0])
+	m.Place(simcard.Generate(1, 1)[0])
 	for range 2 {
 		vpcd.accept()
 		vpcd.ask(vpcdATR)

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"idtap/driver/mock"
 	"idtap/driver/pcsc/pcsctest"
+	"idtap/driver/simcard"
 )
 
 // BenchmarkRead measures a whole read of a card by pages through pcscd: what it
@@ -22,7 +22,7 @@ func BenchmarkRead(b *testing.B) {
 				return
 			}
 			service := pcsctest.StartService(b)
-			c := mock.Generate(1, 1)[0]
+			c := simcard.Generate(1, 1)[0]
 			plain := pagesOf(c)
 			var own atomic.Int64
 			pcsctest.Insert(b, service.Slot(0), func(apdu []byte) []byte {

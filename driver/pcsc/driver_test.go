@@ -11,12 +11,12 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"idtap/driver"
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 )
 
 // pagesOf answers page reads with a card's data, as a reader of profile paged
 // does.
-func pagesOf(c mock.Card) func([]byte) []byte {
+func pagesOf(c simcard.Card) func([]byte) []byte {
 	text, photo := c.Text(), c.Photo()
 	data := append([]byte{1, 0, 4, 0}, text[:]...)
 	data = append(data, photo...)
@@ -32,7 +32,7 @@ func pagesOf(c mock.Card) func([]byte) []byte {
 	}
 }
 
-var specimen = mock.Generate(1, 1)[0]
+var specimen = simcard.Generate(1, 1)[0]
 
 // shown is a device on a double in which a card lies.
 func shown(t *testing.T, profile string, answer func([]byte) []byte) (*double, *Driver, driver.Device) {

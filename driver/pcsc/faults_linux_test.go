@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"idtap/driver"
-	"idtap/driver/mock"
 	"idtap/driver/pcsc/pcsctest"
+	"idtap/driver/simcard"
 )
 
 var frontSpec = driver.Spec{Name: "front", Port: pcsctest.Names[0], Profile: "paged"}
@@ -53,7 +53,7 @@ func TestPulledWhileRead(t *testing.T) { both(t, testPulledWhileRead) }
 
 func testPulledWhileRead(t *testing.T, d *Driver, service *pcsctest.Service) {
 	dev := open(t, d, frontSpec)
-	cards := mock.Generate(3, 12)
+	cards := simcard.Generate(3, 12)
 	for i := range 6 { // pulled at each page, and another put in at once
 		first, second := pagesOf(cards[2*i]), pagesOf(cards[2*i+1])
 		pulled := pcsctest.Insert(t, service.Slot(0), func(apdu []byte) []byte {
@@ -81,7 +81,7 @@ func TestSwappedWithinAPoll(t *testing.T) { both(t, testSwappedWithinAPoll) }
 
 func testSwappedWithinAPoll(t *testing.T, d *Driver, service *pcsctest.Service) {
 	dev := open(t, d, frontSpec)
-	cards := mock.Generate(4, 5)
+	cards := simcard.Generate(4, 5)
 	card := pcsctest.Insert(t, service.Slot(0), pagesOf(cards[0]))
 	for i := range cards {
 		if raw := readOn(t, dev); raw.Text != cards[i].Text() {
@@ -121,7 +121,7 @@ const (
 func TestAnotherProgram(t *testing.T) { both(t, testAnotherProgram) }
 
 func testAnotherProgram(t *testing.T, d *Driver, service *pcsctest.Service) {
-	c := mock.Generate(5, 1)[0]
+	c := simcard.Generate(5, 1)[0]
 	plain := pagesOf(c)
 	var reset atomic.Pointer[func()]
 	pcsctest.Insert(t, service.Slot(0), func(apdu []byte) []byte {
@@ -184,7 +184,7 @@ func testAnotherProgram(t *testing.T, d *Driver, service *pcsctest.Service) {
 func TestKilledService(t *testing.T) { both(t, testKilledService) }
 
 func testKilledService(t *testing.T, d *Driver, service *pcsctest.Service) {
-	c := mock.Generate(6, 1)[0]
+	c := simcard.Generate(6, 1)[0]
 	files := 0
 	for round := range 4 {
 		killing := make(chan struct{})
@@ -247,7 +247,7 @@ func testKilledService(t *testing.T, d *Driver, service *pcsctest.Service) {
 func TestHungCard(t *testing.T) { both(t, testHungCard) }
 
 func testHungCard(t *testing.T, d *Driver, service *pcsctest.Service) {
-	cards := mock.Generate(7, 2)
+	cards := simcard.Generate(7, 2)
 	hung := pcsctest.Insert(t, service.Slot(0), func([]byte) []byte { return pcsctest.Hangs })
 	pcsctest.Insert(t, service.Slot(1), pagesOf(cards[1]))
 	dev := open(t, d, frontSpec)
@@ -344,7 +344,7 @@ func testAnswersAreCopies(t *testing.T, d *Driver, service *pcsctest.Service) {
 func TestNothingGrows(t *testing.T) { both(t, testNothingGrows) }
 
 func testNothingGrows(t *testing.T, d *Driver, service *pcsctest.Service) {
-	c := mock.Generate(8, 1)[0]
+	c := simcard.Generate(8, 1)[0]
 	pcsctest.Insert(t, service.Slot(0), pagesOf(c))
 	round := func() {
 		dev, err := d.Open(t.Context(), frontSpec)

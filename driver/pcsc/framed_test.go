@@ -11,6 +11,7 @@ import (
 
 	"idtap/driver"
 	"idtap/driver/mock"
+	"idtap/driver/simcard"
 )
 
 // through gives the answer of a simulated module to a frame.
@@ -31,8 +32,8 @@ func through(t *testing.T, m *mock.Module) func([]byte) ([]byte, error) {
 	}
 }
 
-var appended = func() mock.Card {
-	for _, c := range mock.Generate(9, 200) {
+var appended = func() simcard.Card {
+	for _, c := range simcard.Generate(9, 200) {
 		if len(c.Appended) > 0 {
 			return c
 		}

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"idtap/driver"
-	"idtap/driver/mock"
 	"idtap/driver/pcsc/pcsctest"
+	"idtap/driver/simcard"
 )
 
 func find(t *testing.T, dev driver.Device) {
@@ -39,7 +39,7 @@ func TestPagedReadsCards(t *testing.T) { both(t, testPagedReadsCards) }
 
 func testPagedReadsCards(t *testing.T, d *Driver, service *pcsctest.Service) {
 	dev := open(t, d, driver.Spec{Name: "front", Port: "Virtual*00", Profile: "paged"})
-	for i, c := range mock.Generate(1, 3) {
+	for i, c := range simcard.Generate(1, 3) {
 		card := pcsctest.Insert(t, service.Slot(0), pagesOf(c))
 		find(t, dev)
 		for range 2 {

@@ -64,17 +64,19 @@ func ParseCard(data []byte) (driver.RawCard, error) {
 	return c, nil
 }
 
-// parseAddresses splits the data of a 30 03 answer into its records, oldest
+// ParseAddresses splits the data of a 30 03 answer into its records, oldest
 // first, and leaves blank ones out: the card's file has four slots, some hosts
-// get all of them [SDTC, WIKI].
-func parseAddresses(data []byte) [][addressSize]byte {
-	var list [][addressSize]byte
+// get all of them [SDTC, WIKI]. ok is false for data that is no such answer's.
+func ParseAddresses(data []byte) (list [][addressSize]byte, ok bool) {
+	if n := len(data); n == 0 || n%addressSize != 0 || n > maxAddresses*addressSize {
+		return nil, false
+	}
 	for ; len(data) >= addressSize; data = data[addressSize:] {
 		if record := [addressSize]byte(data); !blank(record) {
 			list = append(list, record)
 		}
 	}
-	return list
+	return list, true
 }
 
 // blank reports whether a record is padding only: UTF-16LE spaces, or zeros.

@@ -95,9 +95,9 @@ func TestTrap24AddressRecords(t *testing.T) {
 			for _, r := range tc.in {
 				data = append(data, r[:]...)
 			}
-			got := parseAddresses(data)
-			if len(got) != len(tc.want) {
-				t.Fatalf("%d records, want %d", len(got), len(tc.want))
+			got, ok := ParseAddresses(data)
+			if !ok || len(got) != len(tc.want) {
+				t.Fatalf("ParseAddresses = %d records, %v, want %d", len(got), ok, len(tc.want))
 			}
 			for i := range got {
 				if got[i] != tc.want[i] {
@@ -105,6 +105,16 @@ func TestTrap24AddressRecords(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAddressesOfAnotherSize: what is no whole number of one to four records is
+// no answer to 30 03.
+func TestAddressesOfAnotherSize(t *testing.T) {
+	for _, n := range []int{0, 1, 69, 71, 139, 281, 5 * addressSize} {
+		if got, ok := ParseAddresses(make([]byte, n)); ok || got != nil {
+			t.Errorf("ParseAddresses(%d bytes) = %d records, %v, want none, false", n, len(got), ok)
+		}
 	}
 }
 

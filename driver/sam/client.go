@@ -258,7 +258,7 @@ func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
 	}
 	switch s := b.Status(); {
 	case s.SW3 == OK:
-		card.Addresses = parseAddresses(b.Data())
+		card.Addresses, _ = ParseAddresses(b.Data())
 	case s.SW3 == NoSuchItem, unsupported(s):
 	default:
 		return driver.RawCard{}, c.refused(cmdAddress.op, s)

@@ -1,6 +1,7 @@
 package sam
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 )
@@ -73,6 +74,22 @@ func (b Body) Format(f fmt.State, _ rune) { io.WriteString(f, "sam.Body(masked)"
 
 // MarshalJSON keeps a frame out of structured logs.
 func (Body) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }
+
+// Request returns the command in a request frame, 0 where p holds none. bare says
+// that the request carries no data, so that it cannot be an answer, which always
+// has a status.
+func Request(p []byte) (c Code, bare bool) {
+	s := Sniffer{Commands: true}
+	s.Write(p)
+	b, ok := s.Next()
+	if !ok {
+		return 0, false
+	}
+	return b.Code(), len(b) == minCommand-1
+}
+
+// HasFrame reports whether a frame, or the beginning of one, may be in p.
+func HasFrame(p []byte) bool { return bytes.Contains(p, mark) }
 
 // Code is the command of a request's body.
 func (b Body) Code() Code { return Code(b[0])<<8 | Code(b[1]) }

@@ -11,6 +11,8 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
+	"idtap/driver/trace"
 	"idtap/driver/watch"
 )
 
@@ -63,7 +65,7 @@ func (b *bench) open() driver.Device {
 func TestTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "")
-		b.module.Place(mock.Demo()[0])
+		b.module.Place(simcard.Demo()[0])
 		dev := b.open()
 		if _, err := dev.Identify(t.Context()); err != nil {
 			t.Fatal(err)
@@ -169,19 +171,19 @@ func TestRecord(t *testing.T) {
 		dev := b.open()
 		dev.Find(t.Context())
 		var file bytes.Buffer
-		trace := mock.NewTraceWriter(&file, nil, mock.TraceHeader{Model: "test", Obtained: "test"}, true)
-		stop, ok := r.Record(trace)
+		w := trace.NewWriter(&file, nil, trace.Header{Model: "test", Obtained: "test"}, true)
+		stop, ok := r.Record(w)
 		if !ok {
 			t.Fatal("nobody else records")
 		}
-		if _, ok := r.Record(trace); ok {
+		if _, ok := r.Record(w); ok {
 			t.Error("recorded twice")
 		}
 		if _, err := dev.Find(t.Context()); !errors.Is(err, driver.ErrGone) {
 			t.Errorf("the session goes on: %v", err)
 		}
 		dev.Close()
-		b.module.Place(mock.Demo()[0])
+		b.module.Place(simcard.Demo()[0])
 		dev = b.open()
 		dev.Identify(t.Context())
 		dev.Find(t.Context())
@@ -194,15 +196,15 @@ func TestRecord(t *testing.T) {
 		<-stopped
 		dev.Find(t.Context())
 		dev.Close()
-		if err := trace.Close(); err != nil {
+		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
 
-		recorded, err := mock.ReadTrace(&file)
+		recorded, err := trace.Read(&file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := mock.NewPlayback(recorded)
+		p := trace.NewPlayback(recorded)
 		c := sam.NewClient(p, sam.Options{Baud: 115200})
 		if _, err := c.Identify(t.Context()); err != nil {
 			t.Error(err)
@@ -216,7 +218,7 @@ func TestRecord(t *testing.T) {
 		if err := p.Close(); err != nil { // strict: nothing is left over
 			t.Error(err)
 		}
-		if _, ok := r.Record(trace); !ok {
+		if _, ok := r.Record(w); !ok {
 			t.Error("the recording never ended")
 		}
 	})
@@ -226,7 +228,7 @@ func TestRecord(t *testing.T) {
 func TestRecordOfAReaderThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "")
-		stop, ok := b.readers.Of("front").Record(mock.NewTraceWriter(&bytes.Buffer{}, nil, mock.TraceHeader{}, true))
+		stop, ok := b.readers.Of("front").Record(trace.NewWriter(&bytes.Buffer{}, nil, trace.Header{}, true))
 		if !ok {
 			t.Fatal("nobody else records")
 		}

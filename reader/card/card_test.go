@@ -11,7 +11,7 @@ import (
 	"unicode/utf16"
 
 	"idtap/driver"
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 	"idtap/reader/card"
 	"idtap/reader/card/cardtest"
 )
@@ -103,7 +103,7 @@ func TestRoundTripOfAllLayouts(t *testing.T) {
 // The simulator's encoder was written by somebody else: both must agree.
 func TestParseReadsTheSimulatorsCards(t *testing.T) {
 	kinds := map[card.Kind]int{}
-	for _, c := range mock.Generate(7, 200) {
+	for _, c := range simcard.Generate(7, 200) {
 		d := card.Parse(c.Raw())
 		kinds[d.Kind]++
 		if d.Kind == card.Unknown || str(d.Number) == "" || str(d.Birth) == "" || str(d.Name)+str(d.NameEn) == "" {

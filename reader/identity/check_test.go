@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"idtap/driver"
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 	"idtap/reader/card"
 	"idtap/reader/card/cardtest"
 	"idtap/reader/identity"
@@ -453,7 +453,7 @@ func TestRelationIgnoresTheNumber(t *testing.T) {
 
 // The simulator's cards are sound: what it generates is nobody's oddity.
 func TestSimulatorsCardsAreUnderstood(t *testing.T) {
-	for i, m := range mock.Generate(11, 300) {
+	for i, m := range simcard.Generate(11, 300) {
 		c := identity.Check(card.Parse(m.Raw()), options)
 		if c.Worst() == identity.Error {
 			t.Errorf("card %d (%s): %s", i, c.Kind, codes(c.Findings))

@@ -23,6 +23,7 @@ import (
 
 	"idtap/driver"
 	"idtap/driver/mock"
+	"idtap/driver/simcard"
 	"idtap/driver/tcp"
 	"idtap/publisher/bus"
 	"idtap/publisher/event"
@@ -148,7 +149,7 @@ func TestDecisionsSurviveKill(t *testing.T) {
 	answered, cut := 0, 0
 	var records []string
 	for i := range rounds {
-		module.Place(specimen(func(c *mock.Card) { c.NameUnits = []uint16{0x6837, 0x672C, 0xE900 + uint16(i)} }))
+		module.Place(specimen(func(c *simcard.Card) { c.NameUnits = []uint16{0x6837, 0x672C, 0xE900 + uint16(i)} }))
 		id := p.state(token, func(s boardState) bool { return len(s.Todo) == 1 }).Todo[0].ID
 		module.Lift()
 		records = append(records, id)

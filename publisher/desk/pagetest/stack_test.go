@@ -13,6 +13,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 	"idtap/publisher"
 	"idtap/publisher/desk"
 	"idtap/publisher/event"
@@ -133,8 +134,8 @@ func (s *simulated) lift() {
 }
 
 // specimen is the official specimen number with a synthetic holder.
-func specimen(change func(*mock.Card)) mock.Card {
-	c := mock.Card{Kind: mock.Resident, Name: "样本甲", Sex: "2", Ethnic: "01", Birth: "19491231", Address: "甘肃省白银市会宁县样本镇样本村一社", Number: "11010519491231002X",
+func specimen(change func(*simcard.Card)) simcard.Card {
+	c := simcard.Card{Kind: simcard.Resident, Name: "样本甲", Sex: "2", Ethnic: "01", Birth: "19491231", Address: "甘肃省白银市会宁县样本镇样本村一社", Number: "11010519491231002X",
 		Authority: "会宁县公安局", ValidFrom: "20100101", ValidTo: "长期"}
 	if change != nil {
 		change(&c)
@@ -162,7 +163,7 @@ func TestSimulatedReader(t *testing.T) {
 	s := newStack(t)
 	b := newTab(t, s.url)
 	eval[any](b, `window.notReloaded = true`)
-	next := func(c mock.Card, title string) {
+	next := func(c simcard.Card, title string) {
 		t.Helper()
 		s.module.Place(c)
 		b.face("front", title)
@@ -172,14 +173,14 @@ func TestSimulatedReader(t *testing.T) {
 	next(specimen(nil), "已登记")
 	b.wait(`document.querySelector(".person").innerText.includes("甘肃省白银市会宁县")`)
 	next(specimen(nil), "刚刚刷过")
-	next(specimen(func(c *mock.Card) {
+	next(specimen(func(c *simcard.Card) {
 		c.NameUnits, c.Number = []uint16{0x6837, 0x672C, 0xE900}, "440308199901101512"
 		c.Birth, c.Sex = "19990110", "1"
 	}), "请核对")
-	next(specimen(func(c *mock.Card) { c.Number = "110105194912310021" }), "尚未登记，请核对") // read twice alike, check character wrong
-	next(specimen(func(c *mock.Card) { c.Refuse = sam.SelectFailed }), "请只放一张")
-	next(specimen(func(c *mock.Card) { c.Refuse = 0x41 }), "证件无法读取") // placed again, and still not one read
-	next(specimen(func(c *mock.Card) { c.Refuse = 0x40 }), "不是身份证")
+	next(specimen(func(c *simcard.Card) { c.Number = "110105194912310021" }), "尚未登记，请核对") // read twice alike, check character wrong
+	next(specimen(func(c *simcard.Card) { c.Refuse = sam.SelectFailed }), "请只放一张")
+	next(specimen(func(c *simcard.Card) { c.Refuse = 0x41 }), "证件无法读取") // placed again, and still not one read
+	next(specimen(func(c *simcard.Card) { c.Refuse = 0x40 }), "不是身份证")
 
 	s.module.Unplug()
 	b.face("front", "读卡器未连接")
@@ -187,7 +188,7 @@ func TestSimulatedReader(t *testing.T) {
 	b.face("front", "请放证件")
 
 	s.board.Bus(desk.BusState{Mode: desk.BusAway})
-	next(specimen(func(c *mock.Card) {
+	next(specimen(func(c *simcard.Card) {
 		c.Number, c.Name = "412723199010050012", "样本丁"
 		c.Birth, c.Sex, c.ValidFrom, c.ValidTo = "19901005", "1", "20180101", "20380101"
 	}), "已登记，待发送")
@@ -215,7 +216,7 @@ func TestSimulatedReaderPlaceAgain(t *testing.T) {
 	s := newStack(t)
 	b := newTab(t, s.url)
 	b.face("front", "请放证件")
-	s.module.Place(specimen(func(c *mock.Card) { c.Refuse = 0x41 }))
+	s.module.Place(specimen(func(c *simcard.Card) { c.Refuse = 0x41 }))
 	b.face("front", "请重新放置")
 	s.lift()
 	s.module.Place(specimen(nil))
@@ -239,6 +240,6 @@ func TestSimulatedReaderRefusesExpired(t *testing.T) {
 	s := newStack(t, func(p *parts) { p.intake.RefuseExpired = true })
 	b := newTab(t, s.url)
 	b.face("front", "请放证件")
-	s.module.Place(specimen(func(c *mock.Card) { c.ValidFrom, c.ValidTo = "20040101", "20240101" }))
+	s.module.Place(specimen(func(c *simcard.Card) { c.ValidFrom, c.ValidTo = "20040101", "20240101" }))
 	b.face("front", "证件已过期")
 }

@@ -1,4 +1,4 @@
-package mock
+package simcard
 
 import (
 	"fmt"
@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// place is a county: where a made-up person is registered.
-type place struct{ code, name, authority string }
+// locality is a county: where a made-up person is registered.
+type locality struct{ code, name, authority string }
 
-// places are a few counties that send or take migrants, with the oddities that
+// localities are a few counties that send or take migrants, with the oddities that
 // addresses have: autonomous counties, municipalities, long names.
-var places = []place{
+var localities = []locality{
 	{"620422", "甘肃省白银市会宁县", "会宁县公安局"},
 	{"410105", "河南省郑州市金水区", "郑州市公安局金水分局"},
 	{"411623", "河南省周口市商水县", "商水县公安局"},
@@ -47,10 +47,10 @@ var (
 	}
 )
 
-// Generate makes n distinct cards of all four kinds. The same seed gives the same
+// Generate makes n distinct cards of all four kinds. The same seed makes the same
 // cards, and a longer list begins with the shorter one. Numbers carry valid check
 // characters. No card is a real person's: names are celestial stems and earthly
-// branches behind a surname, and sequence numbers are 900 and above, which
+// branches after a surname, and sequence numbers are 900 and above, which
 // registries do not reach in one county on one day.
 func Generate(seed uint64, n int) []Card {
 	g := generator{rand.New(rand.NewPCG(seed, 0x1D7A9))}
@@ -91,7 +91,7 @@ func (g generator) day(from, to string) string {
 func day(s string) time.Time {
 	t, err := time.Parse("20060102", s)
 	if err != nil {
-		panic("mock: bad day in the generator: " + s)
+		panic("simcard: bad day in the generator: " + s)
 	}
 	return t
 }
@@ -105,12 +105,12 @@ func (g generator) sequence(sex string) string {
 	return fmt.Sprint(s)
 }
 
-func (g generator) address(p place) string {
+func (g generator) address(p locality) string {
 	return fmt.Sprintf("%s样本镇测试村%d组%d号", p.name, 1+g.IntN(9), 1+g.IntN(199))
 }
 
 func (g generator) resident() Card {
-	home := pick(g, places)
+	home := pick(g, localities)
 	c := Card{
 		Kind: Resident, Sex: fmt.Sprint(1 + g.IntN(2)), Ethnic: pick(g, ethnics), Birth: g.day("19400101", "20191231"),
 		Address: g.address(home), Authority: home.authority,
@@ -123,10 +123,10 @@ func (g generator) resident() Card {
 	case 1:
 		c.Ethnic, c.Name = "05", "样本"+pick(g, stems)+"·测试"+pick(g, branches)
 	}
-	c.Number = citizen(pick(g, places).code + c.Birth + g.sequence(c.Sex))
+	c.Number = citizen(pick(g, localities).code + c.Birth + g.sequence(c.Sex))
 	c.ValidFrom, c.ValidTo = g.term(c.Birth)
 	for range []int{0, 0, 0, 0, 0, 0, 1, 1, 2, 4}[g.IntN(10)] {
-		c.Appended = append(c.Appended, g.address(pick(g, places)))
+		c.Appended = append(c.Appended, g.address(pick(g, localities)))
 	}
 	return c
 }
@@ -161,7 +161,7 @@ func ageOn(birth, on time.Time) int {
 func years(from string, n int) string { return day(from).AddDate(n, 0, 0).Format("20060102") }
 
 func (g generator) hmt() Card {
-	home := pick(g, places)
+	home := pick(g, localities)
 	c := Card{
 		Kind: HMTPermit, Sex: fmt.Sprint(1 + g.IntN(2)), Birth: g.day("19450101", "20151231"),
 		Name: pick(g, surnames) + pick(g, stems) + pick(g, branches), Address: g.address(home), Authority: home.authority,
@@ -197,12 +197,12 @@ func (g generator) foreign2017() Card {
 		Name: "样本" + pick(g, stems) + pick(g, branches), ValidFrom: g.day("20170616", "20231130"), Version: "01", AuthorityCode: "1500",
 	}
 	c.ValidTo = years(c.ValidFrom, 10)
-	c.Number = old15(n.alpha + pick(g, places).code[:4] + c.Birth[2:] + g.sequence(sex)[2:])
+	c.Number = old15(n.alpha + pick(g, localities).code[:4] + c.Birth[2:] + g.sequence(sex)[2:])
 	return c
 }
 
 func (g generator) foreign2023() Card {
-	n, sex, province := pick(g, nations), fmt.Sprint(1+g.IntN(2)), pick(g, places).code[:2]
+	n, sex, province := pick(g, nations), fmt.Sprint(1+g.IntN(2)), pick(g, localities).code[:2]
 	c := Card{
 		Kind: ForeignPR2023, Sex: sex, Birth: g.day("19450101", "20051231"), NameEn: g.english(), Nationality: n.alpha,
 		Name: "样本" + pick(g, stems) + pick(g, branches), ValidFrom: g.day("20231201", "20251231"), Renewals: "00",

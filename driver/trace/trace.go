@@ -1,4 +1,12 @@
-package mock
+// Package trace records what passes on a reader's line, takes the people out of
+// it and plays it back.
+//
+// A trace is a text file: a header that names the reader, then one line for each
+// run of bytes, with its time and direction. [Writer] makes one while it watches
+// a line, [Blank] replaces whatever is personal, and [Playback] answers a client
+// with it, strictly, so that a session with a reader in the field becomes a test.
+// docs/simulator.md documents the format.
+package trace
 
 import (
 	"bufio"
@@ -24,8 +32,8 @@ const (
 // traceVersion is the format that docs/simulator.md documents.
 const traceVersion = 1
 
-// TraceHeader is the first line of a trace: what was on the other end.
-type TraceHeader struct {
+// Header is the first line of a trace: what was on the other end.
+type Header struct {
 	Model    string // as printed on the reader
 	Firmware string // as far as known
 	Obtained string // who recorded it, when and how
@@ -43,14 +51,14 @@ type Step struct {
 }
 
 // Format implements fmt.Formatter so that no verb prints card data.
-func (Step) Format(f fmt.State, _ rune) { io.WriteString(f, "mock.Step(masked)") }
+func (Step) Format(f fmt.State, _ rune) { io.WriteString(f, "trace.Step(masked)") }
 
 // MarshalJSON keeps a step out of structured logs.
 func (Step) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }
 
 // Trace is what passed on a line.
 type Trace struct {
-	Header TraceHeader
+	Header Header
 	Steps  []Step
 }
 
@@ -76,17 +84,17 @@ const (
 	dirReceived = "rx"
 )
 
-// TraceError is a mistake in a trace. It never quotes the line.
-type TraceError struct {
+// Error is a mistake in a trace. It never quotes the line.
+type Error struct {
 	Line int // 1-based
 	Err  error
 }
 
-func (e *TraceError) Error() string { return fmt.Sprintf("trace line %d: %v", e.Line, e.Err) }
-func (e *TraceError) Unwrap() error { return e.Err }
+func (e *Error) Error() string { return fmt.Sprintf("trace line %d: %v", e.Line, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }
 
-// ReadTrace reads a trace. A mistake is a [TraceError].
-func ReadTrace(r io.Reader) (Trace, error) {
+// Read reads a trace. A mistake is a [Error].
+func Read(r io.Reader) (Trace, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxTraceLine)
 	var t Trace
@@ -100,16 +108,16 @@ func ReadTrace(r io.Reader) (Trace, error) {
 			err = t.parseStep(lines.Bytes())
 		}
 		if err != nil {
-			return Trace{}, &TraceError{n, err}
+			return Trace{}, &Error{n, err}
 		}
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return Trace{}, &TraceError{n + 1, fmt.Errorf("longer than %d bytes", maxTraceLine)}
+		return Trace{}, &Error{n + 1, fmt.Errorf("longer than %d bytes", maxTraceLine)}
 	case err != nil:
 		return Trace{}, err
 	case n == 0:
-		return Trace{}, &TraceError{1, errors.New("empty; want a header line")}
+		return Trace{}, &Error{1, errors.New("empty; want a header line")}
 	}
 	return t, nil
 }
@@ -125,15 +133,15 @@ func decodeLine(line []byte, into any, keys string) error {
 	return nil
 }
 
-func parseHeader(line []byte) (TraceHeader, error) {
+func parseHeader(line []byte) (Header, error) {
 	var h headerLine
 	if err := decodeLine(line, &h, "idtap_trace, model, firmware, obtained, driver, baud, blanked"); err != nil {
-		return TraceHeader{}, err
+		return Header{}, err
 	}
 	if h.Version != traceVersion {
-		return TraceHeader{}, fmt.Errorf("idtap_trace is %d; this program reads %d", h.Version, traceVersion)
+		return Header{}, fmt.Errorf("idtap_trace is %d; this program reads %d", h.Version, traceVersion)
 	}
-	return TraceHeader{h.Model, h.Firmware, h.Obtained, h.Driver, h.Baud, h.Blanked}, nil
+	return Header{h.Model, h.Firmware, h.Obtained, h.Driver, h.Baud, h.Blanked}, nil
 }
 
 func (t *Trace) parseStep(line []byte) error {
@@ -159,7 +167,7 @@ func (t *Trace) parseStep(line []byte) error {
 	return nil
 }
 
-// Write writes the trace in the form that ReadTrace reads.
+// Write writes the trace in the form that Read reads.
 func (t Trace) Write(w io.Writer) error {
 	if err := writeHeader(w, t.Header); err != nil {
 		return err
@@ -172,7 +180,7 @@ func (t Trace) Write(w io.Writer) error {
 	return nil
 }
 
-func writeHeader(w io.Writer, h TraceHeader) error {
+func writeHeader(w io.Writer, h Header) error {
 	return json.NewEncoder(w).Encode(headerLine{traceVersion, h.Model, h.Firmware, h.Obtained, h.Driver, h.Baud, h.Blanked})
 }
 
@@ -184,9 +192,9 @@ func writeStep(w io.Writer, s Step) error {
 	return json.NewEncoder(w).Encode(stepLine{s.At.Microseconds(), dir, hex.EncodeToString(s.Bytes)})
 }
 
-// TraceWriter writes down what passes on a line. Calls come from the line's
+// Writer writes down what passes on a line. Calls come from the line's
 // owner; the first error stops it and comes out of Close.
-type TraceWriter struct {
+type Writer struct {
 	w       io.Writer
 	clock   clockwork.Clock
 	began   time.Time
@@ -194,17 +202,17 @@ type TraceWriter struct {
 	err     error
 }
 
-var _ driver.WireObserver = (*TraceWriter)(nil)
+var _ driver.WireObserver = (*Writer)(nil)
 
-// NewTraceWriter begins a trace. With blank, personal fields are replaced before
+// NewWriter begins a trace. With blank, personal fields are replaced before
 // they reach w, as [Blank] does; lines then come out once the frame that they
 // belong to is whole. A nil clock is the machine's.
-func NewTraceWriter(w io.Writer, clock clockwork.Clock, h TraceHeader, blank bool) *TraceWriter {
+func NewWriter(w io.Writer, clock clockwork.Clock, h Header, blank bool) *Writer {
 	if clock == nil {
 		clock = clockwork.NewRealClock()
 	}
 	h.Blanked = blank
-	t := &TraceWriter{w: w, clock: clock, began: clock.Now()}
+	t := &Writer{w: w, clock: clock, began: clock.Now()}
 	if blank {
 		t.blanker = newBlanker()
 	}
@@ -213,12 +221,12 @@ func NewTraceWriter(w io.Writer, clock clockwork.Clock, h TraceHeader, blank boo
 }
 
 // Sent implements driver.WireObserver.
-func (t *TraceWriter) Sent(p []byte) { t.note(p, true) }
+func (t *Writer) Sent(p []byte) { t.note(p, true) }
 
 // Received implements driver.WireObserver.
-func (t *TraceWriter) Received(p []byte) { t.note(p, false) }
+func (t *Writer) Received(p []byte) { t.note(p, false) }
 
-func (t *TraceWriter) note(p []byte, sent bool) {
+func (t *Writer) note(p []byte, sent bool) {
 	if len(p) == 0 {
 		return
 	}
@@ -230,7 +238,7 @@ func (t *TraceWriter) note(p []byte, sent bool) {
 	t.write(t.blanker.add(s))
 }
 
-func (t *TraceWriter) write(steps []Step) {
+func (t *Writer) write(steps []Step) {
 	for _, s := range steps {
 		if t.err == nil {
 			t.err = writeStep(t.w, s)
@@ -240,7 +248,7 @@ func (t *TraceWriter) write(steps []Step) {
 
 // Close writes what is outstanding and reports the first error. It does not close
 // the underlying writer.
-func (t *TraceWriter) Close() error {
+func (t *Writer) Close() error {
 	if t.blanker != nil {
 		t.write(t.blanker.flush())
 	}

@@ -1,4 +1,4 @@
-package mock_test
+package trace_test
 
 import (
 	"bytes"
@@ -15,6 +15,8 @@ import (
 	"idtap/driver"
 	"idtap/driver/mock"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
+	"idtap/driver/trace"
 )
 
 func utf16le(s string) []byte {
@@ -26,7 +28,7 @@ func utf16le(s string) []byte {
 }
 
 // capture reads cards over a faulty line and gives the trace.
-func capture(t *testing.T, faults string, blank bool, cards []mock.Card) []byte {
+func capture(t *testing.T, faults string, blank bool, cards []simcard.Card) []byte {
 	t.Helper()
 	f, err := mock.ParseFaults(faults)
 	if err != nil {
@@ -39,7 +41,7 @@ func capture(t *testing.T, faults string, blank bool, cards []mock.Card) []byte 
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := mock.NewTraceWriter(&file, nil, mock.TraceHeader{Model: "simulated", Driver: "mock", Baud: 115200}, blank)
+		w := trace.NewWriter(&file, nil, trace.Header{Model: "simulated", Driver: "mock", Baud: 115200}, blank)
 		c := sam.NewClient(driver.Observed(tr, w), sam.Options{Baud: 115200})
 		c.Identify(t.Context())
 		for _, card := range cards {
@@ -61,7 +63,7 @@ func capture(t *testing.T, faults string, blank bool, cards []mock.Card) []byte 
 	return file.Bytes()
 }
 
-func received(t mock.Trace) (all []byte) {
+func received(t trace.Trace) (all []byte) {
 	for _, s := range t.Steps {
 		if !s.Sent {
 			all = append(all, s.Bytes...)
@@ -72,35 +74,50 @@ func received(t mock.Trace) (all []byte) {
 
 // frames counts the frames that a host finds who gives up what is outstanding
 // when it goes on.
-func frames(trace mock.Trace) (n int) {
+func frames(recorded trace.Trace) (n int) {
 	var answer []byte
-	for _, s := range trace.Steps {
+	for _, s := range recorded.Steps {
 		if !s.Sent {
 			answer = append(answer, s.Bytes...)
 			continue
 		}
-		found, _ := stats(answer)
-		n, answer = n+found, nil
+		n, answer = n+framesIn(answer), nil
 	}
-	found, _ := stats(answer)
-	return n + found
+	return n + framesIn(answer)
 }
 
+func framesIn(p []byte) (n int) {
+	var s sam.Sniffer
+	s.Write(p)
+	for {
+		if _, ok := s.Next(); ok {
+			n++
+		} else if s.Pending() {
+			s.Silence()
+		} else {
+			return n
+		}
+	}
+}
+
+// longTerm reports whether a block says 长期 where the date of expiry stands.
+func longTerm(b [256]byte) bool { return bytes.Equal(b[204:208], utf16le("长期")) }
+
 func TestBlankedTraceHoldsNobody(t *testing.T) {
-	cards := mock.Generate(77, 40)
+	cards := simcard.Generate(77, 40)
 	for _, faults := range []string{"", "split=7", "flip=0.3,drop=0.1,split=5", "cut=0.3,junk=0.3,double=0.2", "burst=0.3,false-start=0.3,foreign=0.3,split=3"} {
-		open, err := mock.ReadTrace(bytes.NewReader(capture(t, faults, false, cards)))
+		open, err := trace.Read(bytes.NewReader(capture(t, faults, false, cards)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Contains(received(open), utf16le(cards[0].Number)) && faults == "" {
 			t.Fatal("the open trace does not hold the cards: the test would see nothing")
 		}
-		written, err := mock.ReadTrace(bytes.NewReader(capture(t, faults, true, cards)))
+		written, err := trace.Read(bytes.NewReader(capture(t, faults, true, cards)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		afterwards := mock.Blank(open)
+		afterwards := trace.Blank(open)
 		if !reflect.DeepEqual(written, afterwards) {
 			t.Errorf("%q: blanking while writing and afterwards differ", faults)
 		}
@@ -143,12 +160,12 @@ func TestBlankedTraceHoldsNobody(t *testing.T) {
 // TestBlankKeepsWhatDecodes: kind, lengths and shape stay, so that a decoder does
 // the same with the blanked trace.
 func TestBlankKeepsWhatDecodes(t *testing.T) {
-	for i, c := range mock.Generate(8, 200) {
+	for i, c := range simcard.Generate(8, 200) {
 		data := append([]byte{1, 0, 4, 0}, append(bytes.Clone(textOf(c)), c.Photo()...)...)
-		trace := mock.Blank(mock.Trace{Steps: []mock.Step{
+		recorded := trace.Blank(trace.Trace{Steps: []trace.Step{
 			{Sent: true, Bytes: sam.CmdReadText.Frame()}, {Bytes: sam.Answer(0, 0, 0x90, data)}}})
 		var s sam.Sniffer
-		s.Write(trace.Steps[1].Bytes)
+		s.Write(recorded.Steps[1].Bytes)
 		body, ok := s.Next()
 		if !ok {
 			t.Fatalf("card %d: no frame any more", i)
@@ -166,13 +183,13 @@ func TestBlankKeepsWhatDecodes(t *testing.T) {
 		if raw.Text[248] != was[248] || !bytes.Equal(raw.Photo[:11], c.Photo()[:11]) || raw.Photo[500] != 0 {
 			t.Fatalf("card %d: mark or photo wrong", i)
 		}
-		if long := unitsAt(was, 204, 2) == "长期"; long && unitsAt(raw.Text, 204, 2) != "长期" {
+		if longTerm(was) && !longTerm(raw.Text) {
 			t.Fatalf("card %d: long-term lost", i)
 		}
 	}
 }
 
-func textOf(c mock.Card) []byte { b := c.Text(); return b[:] }
+func textOf(c simcard.Card) []byte { b := c.Text(); return b[:] }
 
 func TestReadTraceNamesTheLine(t *testing.T) {
 	const header = `{"idtap_trace":1,"model":"m","firmware":"","obtained":"","driver":"serial","baud":9600,"blanked":true}` + "\n"
@@ -189,8 +206,8 @@ func TestReadTraceNamesTheLine(t *testing.T) {
 		header + "\n":                        "trace line 2: want one JSON object with t_us, dir, hex",
 		header + strings.Repeat("x", 70_000): "trace line 2: longer",
 	} {
-		_, err := mock.ReadTrace(strings.NewReader(file))
-		var e *mock.TraceError
+		_, err := trace.Read(strings.NewReader(file))
+		var e *trace.Error
 		if !errors.As(err, &e) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", file, err, want)
 		}
@@ -198,12 +215,12 @@ func TestReadTraceNamesTheLine(t *testing.T) {
 }
 
 func TestPlaybackIsStrict(t *testing.T) {
-	trace := mock.Trace{Steps: []mock.Step{{Sent: true, Bytes: []byte{1, 2}}, {Bytes: []byte{3, 4, 5}}, {Sent: true, Bytes: []byte{6}}}}
+	recorded := trace.Trace{Steps: []trace.Step{{Sent: true, Bytes: []byte{1, 2}}, {Bytes: []byte{3, 4, 5}}, {Sent: true, Bytes: []byte{6}}}}
 	buf := make([]byte, 2)
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 
-	p := mock.NewPlayback(trace)
+	p := trace.NewPlayback(recorded)
 	if _, err := p.Read(over, buf); !errors.Is(err, context.Canceled) {
 		t.Errorf("read before the write: %v", err)
 	}
@@ -220,7 +237,7 @@ func TestPlaybackIsStrict(t *testing.T) {
 	}
 
 	for name, wrong := range map[string][][]byte{"other bytes": {{1, 3}}, "answer unread": {{1, 2}, {6}}} {
-		p := mock.NewPlayback(trace)
+		p := trace.NewPlayback(recorded)
 		var err error
 		for _, w := range wrong {
 			err = p.Write(t.Context(), w)
@@ -229,7 +246,7 @@ func TestPlaybackIsStrict(t *testing.T) {
 			t.Errorf("%s: write gave %v, close none", name, err)
 		}
 	}
-	p = mock.NewPlayback(mock.Trace{})
+	p = trace.NewPlayback(trace.Trace{})
 	if p.Write(t.Context(), []byte{1}) == nil {
 		t.Error("wrote after the end")
 	}
@@ -238,16 +255,16 @@ func TestPlaybackIsStrict(t *testing.T) {
 func TestTraceTimesAreTheClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var file bytes.Buffer
-		w := mock.NewTraceWriter(&file, nil, mock.TraceHeader{}, true)
+		w := trace.NewWriter(&file, nil, trace.Header{}, true)
 		w.Sent(sam.CmdFind.Frame())
 		time.Sleep(1500 * time.Microsecond) // the bubble's clock
 		w.Received(sam.Answer(0, 0, 0x80, nil))
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		trace, err := mock.ReadTrace(&file)
-		if err != nil || len(trace.Steps) != 2 || trace.Steps[1].At != 1500*time.Microsecond || !trace.Header.Blanked {
-			t.Errorf("%d steps, %v", len(trace.Steps), err)
+		recorded, err := trace.Read(&file)
+		if err != nil || len(recorded.Steps) != 2 || recorded.Steps[1].At != 1500*time.Microsecond || !recorded.Header.Blanked {
+			t.Errorf("%d steps, %v", len(recorded.Steps), err)
 		}
 	})
 }
@@ -256,27 +273,27 @@ func FuzzReadTrace(f *testing.F) {
 	f.Add([]byte(`{"idtap_trace":1,"model":"m","firmware":"","obtained":"","driver":"serial","baud":9600,"blanked":true}` +
 		"\n" + `{"t_us":9,"dir":"tx","hex":"AAAAAA96690003300132"}` + "\n" + `{"t_us":19,"dir":"rx","hex":"AAAAAA9669000400004145AAAA"}` + "\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		trace, err := mock.ReadTrace(bytes.NewReader(file))
+		recorded, err := trace.Read(bytes.NewReader(file))
 		if err != nil {
 			return
 		}
 		var again bytes.Buffer
-		if err := trace.Write(&again); err != nil {
+		if err := recorded.Write(&again); err != nil {
 			t.Fatal(err)
 		}
-		if back, err := mock.ReadTrace(&again); err != nil || !reflect.DeepEqual(back, trace) {
+		if back, err := trace.Read(&again); err != nil || !reflect.DeepEqual(back, recorded) {
 			t.Fatalf("written and read again it differs: %v", err)
 		}
-		blanked := mock.Blank(trace)
-		if len(blanked.Steps) != len(trace.Steps) {
-			t.Fatalf("%d steps became %d", len(trace.Steps), len(blanked.Steps))
+		blanked := trace.Blank(recorded)
+		if len(blanked.Steps) != len(recorded.Steps) {
+			t.Fatalf("%d steps became %d", len(recorded.Steps), len(blanked.Steps))
 		}
-		for i := range trace.Steps {
-			if len(blanked.Steps[i].Bytes) != len(trace.Steps[i].Bytes) {
+		for i := range recorded.Steps {
+			if len(blanked.Steps[i].Bytes) != len(recorded.Steps[i].Bytes) {
 				t.Fatalf("step %d changed its length", i)
 			}
 		}
-		if !reflect.DeepEqual(mock.Blank(blanked), blanked) {
+		if !reflect.DeepEqual(trace.Blank(blanked), blanked) {
 			t.Fatal("blanking twice differs from once")
 		}
 	})

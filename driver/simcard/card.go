@@ -1,4 +1,14 @@
-package mock
+// Package simcard makes the cards that simulated readers show and tests read:
+// synthetic people on all four kinds of document.
+//
+// A [Card] is a card by its fields; [Read] and [Load] take cards from a file that
+// docs/simulator.md documents, [Generate] makes them from a seed, and [Demo] is
+// what the demonstration shows. [BlankText] takes a person out of a card's text.
+//
+// The layouts of the 256-byte text block stand here a second time on purpose:
+// imports run from driver to reader, and a decoder tested against its own encoder
+// would agree with itself about anything.
+package simcard
 
 import (
 	"encoding/binary"
@@ -52,7 +62,7 @@ type Card struct {
 }
 
 // Format implements fmt.Formatter so that no verb prints a card.
-func (c Card) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "mock.Card(%s, masked)", c.Kind) }
+func (c Card) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "simcard.Card(%s, masked)", c.Kind) }
 
 // MarshalJSON keeps a card out of structured logs.
 func (c Card) MarshalJSON() ([]byte, error) { return []byte(`"masked"`), nil }
@@ -149,7 +159,7 @@ func put(dst []byte, text []uint16) {
 	}
 }
 
-// Text is the block that command 30 01 answers. What does not fit a field is cut.
+// Text returns the block that command 30 01 answers. What does not fit a field is cut.
 func (c Card) Text() [256]byte {
 	if c.RawText != nil {
 		return *c.RawText
@@ -167,7 +177,7 @@ func (c Card) Text() [256]byte {
 	return b
 }
 
-// Addresses are the records that command 30 03 answers, oldest first.
+// Addresses returns the records that command 30 03 answers, oldest first.
 func (c Card) Addresses() [][70]byte {
 	var out [][70]byte
 	for _, a := range c.Appended {
@@ -182,12 +192,26 @@ func (c Card) Addresses() [][70]byte {
 // settings (see docs/simulator.md).
 var wltPrefix = []byte{0x57, 0x4C, 0x66, 0x00, 0x7E, 0x00, 0x32, 0x00, 0x00, 0xFF, 0x85}
 
-// Photo is 1024 bytes shaped like a WLT picture: the common prefix, then filler
+// Photo returns 1024 bytes shaped like a WLT picture: the common prefix, then filler
 // that depends on the card's text. It decodes to nothing.
 func (c Card) Photo() []byte {
 	p := make([]byte, 1024)
 	copy(p, wltPrefix)
 	fill(p[len(wltPrefix):], c.seed())
+	return p
+}
+
+// Fingerprints is filler for the fingerprint records that the card has.
+func (c Card) Fingerprints() []byte {
+	p := make([]byte, c.Fingerprint)
+	fill(p, c.seed())
+	return p
+}
+
+// DN is filler for the 16 bytes of the management block that name the card.
+func (c Card) DN() []byte {
+	p := make([]byte, 16)
+	fill(p, c.seed())
 	return p
 }
 
@@ -210,7 +234,7 @@ func fill(p []byte, x uint64) {
 	}
 }
 
-// Raw is the card as a driver hands it on.
+// Raw returns the card as a driver hands it on.
 func (c Card) Raw() driver.RawCard {
 	return driver.RawCard{Text: c.Text(), Photo: c.Photo(), Addresses: c.Addresses()}
 }

@@ -1,4 +1,4 @@
-package mock
+package simcard
 
 import (
 	"encoding/hex"
@@ -25,25 +25,25 @@ const (
 // seedCards is how many cards "seed:N" stands for.
 const seedCards = 2000
 
-// CardError is a mistake in a cards file. It quotes keys, never values.
-type CardError struct {
+// Error is a mistake in a cards file. It quotes keys, never values.
+type Error struct {
 	Line int    // 1-based
 	Key  string // "" if the mistake is not in one key
 	Err  error
 }
 
-func (e *CardError) Error() string {
+func (e *Error) Error() string {
 	if e.Key == "" {
 		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
 	}
 	return fmt.Sprintf("line %d, %s: %v", e.Line, e.Key, e.Err)
 }
 
-func (e *CardError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// LoadCards gives the cards of a source: "seed:N" is [Generate], anything else a
-// file for [ReadCards].
-func LoadCards(source string) ([]Card, error) {
+// Load gives the cards of a source: "seed:N" is [Generate], anything else a
+// file for [Read].
+func Load(source string) ([]Card, error) {
 	if n, ok := strings.CutPrefix(source, "seed:"); ok {
 		seed, err := strconv.ParseUint(n, 10, 64)
 		if err != nil {
@@ -56,16 +56,16 @@ func LoadCards(source string) ([]Card, error) {
 		return nil, err
 	}
 	defer f.Close()
-	cards, err := ReadCards(f)
+	cards, err := Read(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	return cards, nil
 }
 
-// ReadCards reads a YAML or JSON list of cards; docs/simulator.md documents the
-// keys. A mistake is a [CardError].
-func ReadCards(r io.Reader) ([]Card, error) {
+// Read reads a YAML or JSON list of cards; docs/simulator.md documents the
+// keys. A mistake is a [Error].
+func Read(r io.Reader) ([]Card, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxCardsFile+1))
 	switch {
 	case err != nil:
@@ -77,19 +77,19 @@ func ReadCards(r io.Reader) ([]Card, error) {
 	if err != nil {
 		var syntax *yaml.SyntaxError
 		if errors.As(err, &syntax) && syntax.Token != nil {
-			return nil, &CardError{Line: syntax.Token.Position.Line, Err: errors.New("no valid YAML")}
+			return nil, &Error{Line: syntax.Token.Position.Line, Err: errors.New("no valid YAML")}
 		}
-		return nil, &CardError{Line: 1, Err: errors.New("no valid YAML")}
+		return nil, &Error{Line: 1, Err: errors.New("no valid YAML")}
 	}
 	if len(file.Docs) != 1 {
-		return nil, &CardError{Line: 1, Err: fmt.Errorf("%d documents; want one list of cards", len(file.Docs))}
+		return nil, &Error{Line: 1, Err: fmt.Errorf("%d documents; want one list of cards", len(file.Docs))}
 	}
 	list, ok := file.Docs[0].Body.(*ast.SequenceNode)
 	if !ok {
-		return nil, &CardError{Line: lineOf(file.Docs[0].Body), Err: errors.New("want a list of cards, each beginning with \"- kind:\"")}
+		return nil, &Error{Line: lineOf(file.Docs[0].Body), Err: errors.New("want a list of cards, each beginning with \"- kind:\"")}
 	}
 	if len(list.Values) == 0 || len(list.Values) > maxCards {
-		return nil, &CardError{Line: lineOf(list), Err: fmt.Errorf("%d cards; want 1 to %d", len(list.Values), maxCards)}
+		return nil, &Error{Line: lineOf(list), Err: fmt.Errorf("%d cards; want 1 to %d", len(list.Values), maxCards)}
 	}
 	cards := make([]Card, 0, len(list.Values))
 	for _, node := range list.Values {
@@ -216,7 +216,7 @@ func hexUnits(s string) ([]uint16, error) {
 func readCard(node ast.Node) (Card, error) {
 	entries, ok := node.(ast.MapNode)
 	if !ok {
-		return Card{}, &CardError{Line: lineOf(node), Err: errors.New("want a card: keys with values")}
+		return Card{}, &Error{Line: lineOf(node), Err: errors.New("want a card: keys with values")}
 	}
 	var c Card
 	lines := map[string]int{}
@@ -224,10 +224,10 @@ func readCard(node ast.Node) (Card, error) {
 		name, line := it.Key().GetToken().Value, lineOf(it.Key())
 		i := slices.IndexFunc(cardKeys, func(k cardKey) bool { return k.name == name })
 		if i < 0 {
-			return Card{}, &CardError{line, name, fmt.Errorf("unknown key; there are %s", keyNames())}
+			return Card{}, &Error{line, name, fmt.Errorf("unknown key; there are %s", keyNames())}
 		}
 		if _, twice := lines[name]; twice {
-			return Card{}, &CardError{line, name, errors.New("stands twice")}
+			return Card{}, &Error{line, name, errors.New("stands twice")}
 		}
 		lines[name] = line
 		var err error
@@ -240,7 +240,7 @@ func readCard(node ast.Node) (Card, error) {
 			c.Appended, err = scalars(it.Value())
 		}
 		if err != nil {
-			return Card{}, &CardError{line, name, err}
+			return Card{}, &Error{line, name, err}
 		}
 	}
 	if err := c.fits(lines, lineOf(node)); err != nil {
@@ -255,11 +255,11 @@ func (c Card) fits(lines map[string]int, first int) error {
 		return nil
 	}
 	if c.Kind == "" {
-		return &CardError{first, "kind", errors.New("is missing")}
+		return &Error{first, "kind", errors.New("is missing")}
 	}
 	for _, k := range cardKeys {
 		if line, there := lines[k.name]; there && k.kinds != nil && !slices.Contains(k.kinds, c.Kind) {
-			return &CardError{line, k.name, fmt.Errorf("a %s has no such field", c.Kind)}
+			return &Error{line, k.name, fmt.Errorf("a %s has no such field", c.Kind)}
 		}
 	}
 	if key, err := c.check(); err != nil {
@@ -267,7 +267,7 @@ func (c Card) fits(lines map[string]int, first int) error {
 		if line == 0 { // name given by name_units
 			key, line = "name_units", lines["name_units"]
 		}
-		return &CardError{line, key, err}
+		return &Error{line, key, err}
 	}
 	return nil
 }

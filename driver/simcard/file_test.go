@@ -1,4 +1,4 @@
-package mock_test
+package simcard_test
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 )
 
 // unitsAt decodes n UTF-16 units at a byte offset of a text block.
@@ -45,7 +45,7 @@ func TestReadCards(t *testing.T) {
   mark: K
 - raw_text: ` + "|\n    " + "41004200" + "2000200020002000\n    200020002000200020002000200020002000200020002000\n    "
 	raw := file + strings.Repeat("2000", 128-2-4-12)
-	cards, err := mock.ReadCards(strings.NewReader(raw))
+	cards, err := simcard.Read(strings.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +107,8 @@ func TestReadCardsNamesLineAndKey(t *testing.T) {
 		{"- kind: resident\n  name: \"x\n", 2, "", "no valid YAML"},
 		{"- kind: resident\n  name: a\n  name: b\n", 3, "", ""},
 	} {
-		_, err := mock.ReadCards(strings.NewReader(tt.file))
-		var e *mock.CardError
+		_, err := simcard.Read(strings.NewReader(tt.file))
+		var e *simcard.Error
 		if !errors.As(err, &e) {
 			t.Errorf("%q: error %v, want a CardError", tt.file, err)
 			continue
@@ -120,12 +120,12 @@ func TestReadCardsNamesLineAndKey(t *testing.T) {
 }
 
 func TestLoadCards(t *testing.T) {
-	cards, err := mock.LoadCards("seed:9")
+	cards, err := simcard.Load("seed:9")
 	if err != nil || len(cards) < 2000 {
 		t.Errorf("seed:9: %d cards, %v; want 2000", len(cards), err)
 	}
 	for _, source := range []string{"seed:x", "/nonexistent/cards.yaml"} {
-		if _, err := mock.LoadCards(source); err == nil {
+		if _, err := simcard.Load(source); err == nil {
 			t.Errorf("%s: no error", source)
 		}
 	}
@@ -134,7 +134,7 @@ func TestLoadCards(t *testing.T) {
 // TestSampleCards loads every sample that the project ships.
 func TestSampleCards(t *testing.T) {
 	for name, want := range map[string]int{"specimens.yaml": 5, "oddities.yaml": 8} {
-		cards, err := mock.LoadCards("../../testdata/cards/" + name)
+		cards, err := simcard.Load("../../testdata/cards/" + name)
 		if err != nil || len(cards) != want {
 			t.Errorf("%s: %d cards, %v; want %d", name, len(cards), err, want)
 		}
@@ -147,7 +147,7 @@ func FuzzReadCards(f *testing.F) {
 	f.Add("- raw_text: |\n    4100\n")
 	f.Add("- &a {kind: resident}\n- *a\n- <<: *a\n")
 	f.Fuzz(func(t *testing.T, file string) {
-		cards, err := mock.ReadCards(strings.NewReader(file))
+		cards, err := simcard.Read(strings.NewReader(file))
 		if err != nil {
 			return
 		}

@@ -1,4 +1,4 @@
-package mock
+package trace
 
 import (
 	"bytes"
@@ -83,7 +83,8 @@ func (p *Playback) Next() (c sam.Code, ok bool) {
 	defer p.mu.Unlock()
 	for _, s := range p.steps[p.at:] {
 		if s.Sent {
-			return commandOf(s.Bytes), true
+			c, _ := sam.Request(s.Bytes)
+			return c, true
 		}
 	}
 	return 0, false

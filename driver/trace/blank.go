@@ -1,4 +1,4 @@
-package mock
+package trace
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 )
 
 // Blank replaces everything personal in a trace so that it can be handed on:
@@ -51,7 +52,7 @@ func newBlanker() *blanker { return &blanker{private: true} }
 func (b *blanker) add(s Step) []Step {
 	if s.Sent {
 		out := append(b.flush(), s)
-		b.command = commandOf(s.Bytes)
+		b.command, _ = sam.Request(s.Bytes)
 		return out
 	}
 	b.held = append(b.held, heldStep{s, len(b.buf)})
@@ -73,16 +74,6 @@ func (b *blanker) flush() []Step {
 	b.stray(len(b.buf))
 	b.sniffer.Reset()
 	return b.release()
-}
-
-// commandOf is the code in a request, 0 if it is none.
-func commandOf(request []byte) sam.Code {
-	s := sam.Sniffer{Commands: true}
-	s.Write(request)
-	if body, ok := s.Next(); ok {
-		return body.Code()
-	}
-	return 0
 }
 
 // impersonal reports whether the answer to a command is certain to hold nothing
@@ -117,6 +108,13 @@ func (b *blanker) frames() {
 		b.private = !impersonal(b.command)
 	}
 }
+
+// setBaud is the high byte of the commands that store a rate in a module; the low
+// one is the rate.
+const setBaud = 0x60
+
+// addressSize is the size of a record of 30 03.
+const addressSize = 70
 
 // strayHead is how much of a broken frame stays: sync, length and status.
 const strayHead = 9
@@ -178,9 +176,9 @@ func blankData(c sam.Code, data []byte) []byte {
 		blankNumber(out[:4])
 		blankNumber(out[4:12])
 		clear(out[12:])
-	case c == sam.CmdReadAddress && len(data)%(2*addressUnits) == 0:
-		for record := range slices.Chunk(out, 2*addressUnits) {
-			put(record, shapes(unitsOf(record)))
+	case c == sam.CmdReadAddress && len(data)%addressSize == 0:
+		for record := range slices.Chunk(out, addressSize) {
+			simcard.BlankAddress(record)
 		}
 	default:
 		clear(out)
@@ -214,96 +212,10 @@ func blankTextAnswer(data []byte) bool {
 		block := data[2*inner:][:256]
 		photo := data[2*inner+256:][:binary.BigEndian.Uint16(data[2:])]
 		finger := data[2*inner+256+len(photo):]
-		blankText(block)
-		clear(photo[min(len(photo), len(wltPrefix)):])
+		simcard.BlankText(block)
+		simcard.BlankPhoto(photo)
 		clear(finger)
 		return true
 	}
 	return false
-}
-
-func unitsOf(p []byte) []uint16 {
-	u := make([]uint16, len(p)/2)
-	for i := range u {
-		u[i] = binary.LittleEndian.Uint16(p[2*i:])
-	}
-	return u
-}
-
-// blankText replaces a text block but for its type mark and 长期.
-func blankText(block []byte) {
-	mark := binary.LittleEndian.Uint16(block[atMark.at:])
-	before := unitsOf(block)
-	put(block, shapes(before))
-	for kind, m := range marks {
-		if m != mark {
-			continue
-		}
-		for _, p := range specimen(kind).layout() {
-			was := before[p.at.at/2:][:p.at.units]
-			model := make([]byte, 2*p.at.units)
-			put(model, p.text)
-			switch {
-			case p.at == atTo && slices.Equal(was[:2], units("长期")):
-				put(block[p.at.at:][:4], was[:2])
-			case slices.Equal(numeric(shapes(was)), numeric(shapes(unitsOf(model)))):
-				copy(block[p.at.at:], model)
-			}
-		}
-	}
-	binary.LittleEndian.PutUint16(block[atMark.at:], mark)
-}
-
-// specimen is the demonstration's first card of a kind, with an end date: 长期 is
-// kept where it stands.
-func specimen(kind string) Card {
-	cards := specimens()
-	c := cards[slices.IndexFunc(cards, func(c Card) bool { return c.Kind == kind })]
-	c.ValidTo = years(c.ValidFrom, 20)
-	return c
-}
-
-// numeric takes the check character X for the digit it stands in for.
-func numeric(shape []uint16) []uint16 {
-	if n := len(shape); n > 0 && shape[n-1] == 'A' {
-		shape[n-1] = '0'
-	}
-	return shape
-}
-
-// shapes replaces every code unit by one that stands for its kind: digit, letter,
-// Han, surrogate, private use. Padding and separators stay.
-func shapes(text []uint16) []uint16 {
-	out := make([]uint16, len(text))
-	for i, u := range text {
-		out[i] = shape(u)
-	}
-	return out
-}
-
-func shape(u uint16) uint16 {
-	switch {
-	case slices.Contains([]uint16{0, ' ', '-', ',', '.', 0x00B7, 0x2022, 0x30FB, 0x3000}, u):
-		return u
-	case u >= '0' && u <= '9':
-		return '0'
-	case u >= 'A' && u <= 'Z':
-		return 'A'
-	case u >= 'a' && u <= 'z':
-		return 'a'
-	case u >= 0xFF10 && u <= 0xFF19:
-		return 0xFF10
-	case u >= 0xD800 && u <= 0xDBFF:
-		return 0xD840
-	case u >= 0xDC00 && u <= 0xDFFF:
-		return 0xDC00
-	case u >= 0xE000 && u <= 0xF8FF:
-		return 0xE5E5
-	case u >= 0x3400 && u <= 0x4DBF:
-		return 0x3400
-	case u >= 0x4E00 && u <= 0x9FFF:
-		return 0x67D0 // 某
-	default:
-		return '?'
-	}
 }

@@ -1,4 +1,4 @@
-package mock
+package simcard
 
 // demoCards is how many cards Demo gives: two hours of a demonstration.
 const demoCards = 2400

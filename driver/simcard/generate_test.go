@@ -1,20 +1,22 @@
-package mock_test
+package simcard_test
 
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
+	"unicode/utf16"
 
-	"idtap/driver/mock"
+	"idtap/driver/simcard"
 	"idtap/reader/card"
 )
 
 func TestGenerate(t *testing.T) {
-	cards := mock.Generate(42, 3000)
-	if again := mock.Generate(42, 500); !reflect.DeepEqual(again, cards[:500]) {
+	cards := simcard.Generate(42, 3000)
+	if again := simcard.Generate(42, 500); !reflect.DeepEqual(again, cards[:500]) {
 		t.Error("a shorter list of the same seed is not the beginning of the longer one")
 	}
-	if other := mock.Generate(43, 1); reflect.DeepEqual(other[0], cards[0]) {
+	if other := simcard.Generate(43, 1); reflect.DeepEqual(other[0], cards[0]) {
 		t.Error("two seeds give the same card")
 	}
 	kinds, numbers := map[string]int{}, map[string]bool{}
@@ -31,7 +33,7 @@ func TestGenerate(t *testing.T) {
 	if len(numbers) != len(cards) {
 		t.Errorf("%d numbers on %d cards", len(numbers), len(cards))
 	}
-	for _, k := range []string{mock.Resident, mock.HMTPermit, mock.ForeignPR2017, mock.ForeignPR2023} {
+	for _, k := range []string{simcard.Resident, simcard.HMTPermit, simcard.ForeignPR2017, simcard.ForeignPR2023} {
 		if kinds[k] < 100 {
 			t.Errorf("%d cards of kind %s", kinds[k], k)
 		}
@@ -45,7 +47,7 @@ func TestGenerate(t *testing.T) {
 // the other form of the rule that the generator uses.
 func TestGeneratedNumbers(t *testing.T) {
 	weights := []int{7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2}
-	for i, c := range append(mock.Generate(5, 2000), mock.Demo()[:9]...) {
+	for i, c := range append(simcard.Generate(5, 2000), simcard.Demo()[:9]...) {
 		if len(c.Number) != 18 {
 			continue
 		}
@@ -68,7 +70,7 @@ func TestGeneratedNumbers(t *testing.T) {
 // TestCardsFit checks that nothing was cut: every field of every generated card
 // comes back out of the decoder of package card whole.
 func TestCardsFit(t *testing.T) {
-	for i, c := range append(mock.Generate(6, 2000), mock.Demo()[:9]...) {
+	for i, c := range append(simcard.Generate(6, 2000), simcard.Demo()[:9]...) {
 		if c.Refuse != 0 {
 			continue
 		}
@@ -92,10 +94,27 @@ func TestCardsFit(t *testing.T) {
 	}
 }
 
+// fields returns a document's fields by their names in a cards file.
+func fields(d card.Document) map[string]string {
+	out := map[string]string{"kind": string(d.Kind)}
+	for name, text := range map[string]card.Text{
+		"name": d.Name, "name_en": d.NameEn, "sex": d.Sex, "ethnic": d.Ethnic, "birth_date": d.Birth, "address": d.Address,
+		"number": d.Number, "issuing_authority": d.Authority, "valid_from": d.ValidFrom, "valid_to": d.ValidTo,
+		"pass_number": d.PassNumber, "issue_count": d.IssueCount, "nationality": d.Nationality, "version": d.Version,
+		"authority_code": d.AuthorityCode, "renewals": d.Renewals, "old_link": d.OldLink,
+	} {
+		out[name] = strings.TrimRight(string(utf16.Decode(text)), " ")
+	}
+	for i, a := range d.Appended {
+		out[fmt.Sprintf("appended_%d", i+1)] = strings.TrimRight(string(utf16.Decode(a)), " ")
+	}
+	return out
+}
+
 func TestCardPrintsMasked(t *testing.T) {
-	c := mock.Demo()[0]
+	c := simcard.Demo()[0]
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
-		if got := fmt.Sprintf(verb, c); got != "mock.Card(resident, masked)" {
+		if got := fmt.Sprintf(verb, c); got != "simcard.Card(resident, masked)" {
 			t.Errorf("%s prints %q", verb, got)
 		}
 	}
