@@ -23,6 +23,8 @@ type Config struct {
 	Warnings []Text `yaml:"-"`
 	// File is where it was read from; empty for defaults.
 	File string `yaml:"-"`
+	// Origins says of every key that was set where that was.
+	Origins map[string]Origin `yaml:"-"`
 }
 
 // Desk says who registers, and where.

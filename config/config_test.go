@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -39,6 +40,15 @@ func machine(env map[string]string, files map[string]string) Source {
 			}
 			return []byte(b), nil
 		},
+		ReadDir: func(dir string) ([]string, error) {
+			var list []string
+			for name := range files {
+				if filepath.Dir(name) == dir {
+					list = append(list, filepath.Base(name))
+				}
+			}
+			return list, nil
+		},
 		GOOS: "linux",
 	}
 }
@@ -68,7 +78,7 @@ func TestExampleIsTheDefaultAndNamesEveryKey(t *testing.T) {
 	}
 	want := Default()
 	want.fill(machine(map[string]string{"HOME": "/home/desk"}, nil))
-	c.File, c.Warnings = "", nil
+	c.File, c.Warnings, c.Origins = "", nil, nil
 	// Lists given as [] are empty, not absent.
 	c.Readers, c.NATS.EncryptTo, c.Photo.Decoder, c.DeskPage.Origins = nil, nil, nil, nil
 	if !reflect.DeepEqual(c, want) {
@@ -338,4 +348,76 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		Load("fuzz.yaml", machine(nil, map[string]string{"fuzz.yaml": string(text)}))
 	})
+}
+
+// What conf.d says goes over the file, in name order, and each problem and each
+// value names the file it is from.
+func TestDropIns(t *testing.T) {
+	files := map[string]string{
+		"/etc/idtap/idtap.yaml":               "outbox: {dir: /var/lib/idtap}\ndesk: {id: image, division: \"410105\"}\nreaders: [{name: a, driver: mock}, {name: b, driver: mock}]\n",
+		"/etc/idtap/conf.d/10-fleet.yaml":     "nats: {url: tls://bus.example.cn:4222}\ndesk: {id: fleet, role: inflow}\n",
+		"/etc/idtap/conf.d/50-desk.yaml":      "\ndesk:\n  id: desk-3\nreaders: [{name: front, driver: mock}]\n",
+		"/etc/idtap/conf.d/60-empty.yaml":     "# nothing yet\n",
+		"/etc/idtap/conf.d/.50-desk.yaml.swp": "x",
+		"/etc/idtap/conf.d/70-more.yml":       "desk: {id: no}",
+	}
+	env := map[string]string{"HOME": "/h", "IDTAP_LOG_LEVEL": "warn"}
+	c, err := Load("/etc/idtap/idtap.yaml", machine(env, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Desk.ID != "desk-3" || c.Desk.Role != "inflow" || c.Desk.Division != "410105" || len(c.Readers) != 1 {
+		t.Errorf("desk %+v, readers %+v", c.Desk, c.Readers)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].En, "70-more.yml") {
+		t.Errorf("warnings %q, want one of 70-more.yml", c.Warnings)
+	}
+	settings, err := c.Settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, s := range settings {
+		got[s.Key] = s.Value + " " + s.Origin.String()
+	}
+	for key, want := range map[string]string{
+		"desk.id":       "desk-3 /etc/idtap/conf.d/50-desk.yaml:3",
+		"desk.role":     "inflow /etc/idtap/conf.d/10-fleet.yaml:2",
+		"desk.division": `"410105" /etc/idtap/idtap.yaml:2`,
+		"log.level":     "warn environment IDTAP_LOG_LEVEL",
+		"log.keep":      "5 ",
+		"policy.poll":   "150ms ",
+		"photo.decoder": "[] ",
+	} {
+		if got[key] != want {
+			t.Errorf("%s = %s, want %s", key, got[key], want)
+		}
+	}
+	if v := got["readers"]; !strings.Contains(v, "front") || !strings.HasSuffix(v, "50-desk.yaml:4") {
+		t.Errorf("readers = %s", v)
+	}
+
+	files["/etc/idtap/conf.d/50-desk.yaml"] = "desk: {id: Desk 3}\n"
+	if _, err = Load("/etc/idtap/idtap.yaml", machine(env, files)); err == nil || !strings.Contains(err.Error(), "50-desk.yaml:1: desk.id") {
+		t.Errorf("error %v does not name the drop-in and its line", err)
+	}
+	files["/etc/idtap/conf.d/50-desk.yaml"] = "desk: {idd: x}\n"
+	if _, err = Load("/etc/idtap/idtap.yaml", machine(env, files)); err == nil || !strings.Contains(err.Error(), "50-desk.yaml:1: desk.idd") {
+		t.Errorf("error %v does not name the drop-in and its line", err)
+	}
+}
+
+// A state folder that depends on where a command is started is an error.
+func TestRelativeStateFolder(t *testing.T) {
+	for name, s := range map[string]Source{
+		"linux, no HOME":           machine(nil, nil),
+		"windows, no LOCALAPPDATA": func() Source { s := machine(map[string]string{"HOME": "/h"}, nil); s.GOOS = "windows"; return s }(),
+	} {
+		if c, err := Load("", s); err == nil || !strings.Contains(err.Error(), "outbox.dir: is missing") {
+			t.Errorf("%s: dir %q, error %v", name, c.Outbox.Dir, err)
+		}
+	}
+	if _, err := load(t, "outbox: {dir: data}"); err == nil || !strings.Contains(err.Error(), "desk.yaml:1: outbox.dir") {
+		t.Errorf("outbox.dir data: error %v", err)
+	}
 }

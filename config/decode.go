@@ -23,7 +23,7 @@ import (
 // them come in one run.
 type decoder struct {
 	file     string
-	lines    map[string]int // key path -> line, for the validation
+	origins  map[string]Origin // key path -> where it was set, for the validation
 	problems []error
 }
 
@@ -41,15 +41,26 @@ func (d *decoder) wrong(line int, key string, err error) {
 	d.problems = append(d.problems, Problem{File: d.file, Line: line, Key: key, Text: said})
 }
 
-// line is where a key stands, or where the nearest key above it does.
-func (d *decoder) line(key string) int {
+// origin is where a key is set, or where the nearest key above it is; a key that
+// nobody sets has the last file read and no line.
+func (d *decoder) origin(key string) Origin {
 	for key != "" {
-		if n, ok := d.lines[key]; ok {
-			return n
+		if o, ok := d.origins[key]; ok {
+			return o
 		}
 		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
 	}
-	return 0
+	return Origin{File: d.file}
+}
+
+// set notes where a key is set; what an earlier file set below it is gone.
+func (d *decoder) set(key string, line int) {
+	for k := range d.origins {
+		if strings.HasPrefix(k, key+"[") {
+			delete(d.origins, k)
+		}
+	}
+	d.origins[key] = Origin{File: d.file, Line: line}
 }
 
 func (d *decoder) document(b []byte, c *Config) {
@@ -101,10 +112,10 @@ func line(n ast.Node) int {
 }
 
 func (d *decoder) value(n ast.Node, key string, v reflect.Value) {
-	d.lines[key] = line(n)
 	if n.Type() == ast.NullType || n.Type() == ast.CommentType || n.Type() == ast.CommentGroupType {
 		return // nothing given: the default stays
 	}
+	d.set(key, line(n))
 	if v.Kind() == reflect.Pointer {
 		p := reflect.New(v.Type().Elem())
 		d.value(n, key, p.Elem())
@@ -157,7 +168,9 @@ func (d *decoder) mapping(n ast.Node, key string, v reflect.Value) {
 			continue
 		}
 		d.value(pair.Value, path, field(v, name))
-		d.lines[path] = line(pair.Key)
+		if _, given := d.origins[path]; given {
+			d.origins[path] = Origin{File: d.file, Line: line(pair.Key)}
+		}
 	}
 }
 
@@ -222,7 +235,8 @@ func (d *decoder) environment(s Source, c *Config) {
 		if text == "" {
 			return
 		}
-		e := decoder{file: "environment " + name, lines: map[string]int{}}
+		e := decoder{file: "environment " + name, origins: d.origins}
+		e.set(key, 0)
 		switch {
 		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
 			v.Set(reflect.ValueOf(strings.Split(text, ",")))

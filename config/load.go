@@ -1,12 +1,15 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -20,12 +23,22 @@ type Source struct {
 	Environ  func() []string
 	Hostname func() (string, error)
 	ReadFile func(string) ([]byte, error)
+	ReadDir  func(string) ([]string, error) // names in order
 	GOOS     string
 }
 
 // Machine is the Source of the machine the program runs on.
 func Machine() Source {
-	return Source{Getenv: os.Getenv, Environ: os.Environ, Hostname: os.Hostname, ReadFile: readBounded, GOOS: runtime.GOOS}
+	return Source{Getenv: os.Getenv, Environ: os.Environ, Hostname: os.Hostname, ReadFile: readBounded, ReadDir: names, GOOS: runtime.GOOS}
+}
+
+func names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list, err
 }
 
 func readBounded(name string) ([]byte, error) {
@@ -47,7 +60,11 @@ type Problem struct {
 	Line int    // 0 where there is none
 	Key  string
 	Text Text
+	Err  error // the cause, where there is one
 }
+
+// Unwrap returns the cause.
+func (p Problem) Unwrap() error { return p.Err }
 
 func (p Problem) Error() string { return p.In("en") }
 
@@ -68,25 +85,63 @@ func (p Problem) In(lang string) string {
 	return b.String()
 }
 
-// Load reads file over the defaults and the environment over both, and
-// validates the whole. An empty name means no file. The error joins every
-// [Problem] found, so that one run names them all.
+// Load reads file over the defaults, then conf.d/*.yaml beside it in name order,
+// then the environment, each over what came before, and validates the whole. An
+// empty name means no file. The error joins every [Problem] found, so that one run
+// names them all.
 func Load(file string, s Source) (Config, error) {
 	c := Default()
-	c.File = file
-	d := decoder{lines: map[string]int{}}
+	c.File, c.Origins = file, map[string]Origin{}
+	d := decoder{origins: c.Origins}
 	if file != "" {
-		b, err := s.ReadFile(file)
-		if err != nil {
-			return c, Problem{File: file, Text: say("cannot be read: %s", cause(err))}
+		if err := d.read(file, s, &c); err != nil {
+			return c, err
+		}
+		if err := d.dropIns(filepath.Join(filepath.Dir(file), DropIns), s, &c); err != nil {
+			return c, err
 		}
 		d.file = file
-		d.document(b, &c)
 	}
 	d.environment(s, &c)
 	c.fill(s)
 	c.validate(&d)
 	return c, errors.Join(d.problems...)
+}
+
+// DropIns is the folder beside the configuration file whose *.yaml are read after
+// it: what a fleet has in common and what is this desk's own lie there, each in a
+// file of its own, so that the packaged file is never edited.
+const DropIns = "conf.d"
+
+func (d *decoder) read(file string, s Source, c *Config) error {
+	b, err := s.ReadFile(file)
+	if err != nil {
+		return Problem{File: file, Text: say("cannot be read: %s", cause(err)), Err: err}
+	}
+	d.file = file
+	d.document(b, c)
+	return nil
+}
+
+func (d *decoder) dropIns(dir string, s Source, c *Config) error {
+	list, err := s.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Problem{File: dir, Text: say("cannot be read: %s", cause(err)), Err: err}
+	}
+	slices.Sort(list)
+	for _, name := range list {
+		path := filepath.Join(dir, name)
+		switch ext := filepath.Ext(name); {
+		case strings.HasPrefix(name, "."): // an editor's
+		case ext == ".yaml":
+			if err := d.read(path, s, c); err != nil {
+				return err
+			}
+		case ext == ".yml":
+			c.Warnings = append(c.Warnings, say("%s is not read: its name must end in .yaml", path))
+		}
+	}
+	return nil
 }
 
 func cause(err error) string {
@@ -112,18 +167,31 @@ func (c *Config) fill(s Source) {
 }
 
 // StateDir is where a daemon of this user keeps its data: systemd's state
-// directory, else the XDG state directory, else the local application data.
+// directory, else the XDG state directory, else the local application data. It is
+// empty where the environment names none; a path relative to wherever the program
+// was started would be another one for each command.
 func StateDir(s Source) string {
 	if v := s.Getenv("STATE_DIRECTORY"); v != "" {
 		return v
 	}
+	below := func(variable string, parts ...string) string {
+		if v := s.Getenv(variable); v != "" {
+			return filepath.Join(append([]string{v}, parts...)...)
+		}
+		return ""
+	}
 	if s.GOOS == "windows" {
-		return filepath.Join(s.Getenv("LOCALAPPDATA"), "idtap")
+		return below("LOCALAPPDATA", "idtap")
 	}
-	if v := s.Getenv("XDG_STATE_HOME"); v != "" {
-		return filepath.Join(v, "idtap")
+	return cmp.Or(below("XDG_STATE_HOME", "idtap"), below("HOME", ".local", "state", "idtap"))
+}
+
+// Packaged is where a package puts the configuration file.
+func Packaged(s Source) string {
+	if s.GOOS == "windows" {
+		return filepath.Join(cmp.Or(s.Getenv("ProgramData"), `C:\ProgramData`), "idtap", "idtap.yaml")
 	}
-	return filepath.Join(s.Getenv("HOME"), ".local", "state", "idtap")
+	return "/etc/idtap/idtap.yaml"
 }
 
 // DeskID reduces a host name to [a-z0-9-]{1,40}; it is "" if nothing is left.

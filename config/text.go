@@ -28,6 +28,7 @@ func say(format string, args ...any) Text {
 // chinese has every format of this package, with the same verbs.
 var chinese = map[string]string{
 	// The file.
+	"%s is not read: its name must end in .yaml":                   "未读取 %s：文件名须以 .yaml 结尾",
 	"cannot be read: %s":                                           "无法读取：%s",
 	"not UTF-8 text: save the file as UTF-8":                       "不是 UTF-8 文本：请将文件另存为 UTF-8 编码",
 	"not YAML: %s":                                                 "不是 YAML：%s",
@@ -71,15 +72,17 @@ var chinese = map[string]string{
 	"want 20ms to 5s":                                                      "应为 20ms 到 5s",
 	"is longer than outbox.retain, which is how long it can be remembered": "比 outbox.retain 长，而记忆只能保留到那么久",
 	"is shorter than outbox.retain":                                        "比 outbox.retain 短",
-	"min_age is above max_age":                                             "min_age 大于 max_age",
-	"want at least 1MiB":                                                   "至少为 1MiB",
-	"want at least 1h":                                                     "至少为 1h",
-	"want 0 to 1000":                                                       "应为 0 到 1000",
-	"want 1, 3 or 5":                                                       "应为 1、3 或 5",
-	"want nats://host:port or tls://host:port, comma-separated":            "应为 nats://主机:端口 或 tls://主机:端口，多个用逗号分隔",
-	"holds credentials; use creds, nkey or user with password_file":        "其中有登录信息；请改用 creds、nkey，或 user 加 password_file",
-	"cert and key go together":                                             "cert 和 key 要一起设置",
-	"needs password_file":                                                  "需要 password_file",
+	"is missing, and neither XDG_STATE_HOME, HOME nor LOCALAPPDATA is set: write it, e.g. /var/lib/idtap": "缺少，且 XDG_STATE_HOME、HOME、LOCALAPPDATA 均未设置：请写明，例如 /var/lib/idtap",
+	"%q is relative to wherever a command is started: write the whole path":                               "%q 是相对路径，随命令启动的位置而变：请写完整路径",
+	"min_age is above max_age": "min_age 大于 max_age",
+	"want at least 1MiB":       "至少为 1MiB",
+	"want at least 1h":         "至少为 1h",
+	"want 0 to 1000":           "应为 0 到 1000",
+	"want 1, 3 or 5":           "应为 1、3 或 5",
+	"want nats://host:port or tls://host:port, comma-separated":                                 "应为 nats://主机:端口 或 tls://主机:端口，多个用逗号分隔",
+	"holds credentials; use creds, nkey or user with password_file":                             "其中有登录信息；请改用 creds、nkey，或 user 加 password_file",
+	"cert and key go together":                                                                  "cert 和 key 要一起设置",
+	"needs password_file":                                                                       "需要 password_file",
 	"%q is beyond loopback: set desk_page.tls and desk_page.token_file, or listen on 127.0.0.1": "%q 超出本机：请设置 desk_page.tls 和 desk_page.token_file，或监听 127.0.0.1",
 
 	// Warnings.

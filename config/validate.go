@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -23,7 +24,10 @@ var (
 
 // validate reports whatever is wrong, each problem at its line.
 func (c *Config) validate(d *decoder) {
-	at := func(key, format string, args ...any) { d.problem(d.line(key), key, format, args...) }
+	at := func(key, format string, args ...any) {
+		o := d.origin(key)
+		d.problems = append(d.problems, Problem{File: o.File, Line: o.Line, Key: key, Text: say(format, args...)})
+	}
 	require := func(ok bool, key, format string, args ...any) {
 		if !ok {
 			at(key, format, args...)
@@ -50,6 +54,12 @@ func (c *Config) validate(d *decoder) {
 		require(g.MinAge == nil || g.MaxAge == nil || *g.MinAge <= *g.MaxAge, key, "min_age is above max_age")
 	}
 	c.validateNATS(at)
+	switch {
+	case c.Outbox.Dir == "":
+		at("outbox.dir", "is missing, and neither XDG_STATE_HOME, HOME nor LOCALAPPDATA is set: write it, e.g. /var/lib/idtap")
+	case !filepath.IsAbs(c.Outbox.Dir):
+		at("outbox.dir", "%q is relative to wherever a command is started: write the whole path", c.Outbox.Dir)
+	}
 	require(c.Outbox.MaxBytes >= 1<<20, "outbox.max_bytes", "want at least 1MiB")
 	require(c.Outbox.Retain >= Duration(time.Hour), "outbox.retain", "want at least 1h")
 	require(c.Outbox.KeepCounts >= c.Outbox.Retain, "outbox.keep_counts", "is shorter than outbox.retain")

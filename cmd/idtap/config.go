@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -12,11 +15,21 @@ import (
 	"idtap/publisher/bus"
 )
 
-// loadConfig loads the configuration as every command that takes -c does.
+// loadConfig loads the configuration as every command that takes -c does: without
+// a file, that of the installed package, so that a technician's command looks at
+// the service.
 func (a *app) loadConfig(file string) (config.Config, error) {
 	s := config.Machine()
 	s.Getenv, s.Environ = a.getenv, a.environ
+	if file == "" && a.packaged != "" {
+		if _, err := os.Stat(a.packaged); !errors.Is(err, fs.ErrNotExist) {
+			file = a.packaged
+		}
+	}
 	c, err := config.Load(file, s)
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: %s", err, a.say("请以 root 运行（sudo），或加入 idtap 组", "run it as root (sudo), or as a member of the group idtap"))
+	}
 	if err != nil {
 		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
 	}
@@ -50,7 +63,7 @@ func (a *app) problems(err error) []string {
 
 // configFlag adds -c to a command.
 func configFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "config", "c", "", "configuration file; none: the defaults")
+	cmd.Flags().StringVarP(file, "config", "c", "", "configuration file; none: the installed package's, else the defaults")
 }
 
 func (a *app) configCommand() *cobra.Command {
@@ -63,7 +76,7 @@ func (a *app) configCommand() *cobra.Command {
 				return err
 			},
 		},
-		a.configCheckCommand(),
+		a.configCheckCommand(), a.configShowCommand(),
 		&cobra.Command{
 			Use: "schema", Short: "Print the JSON Schema of the file", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
@@ -91,11 +104,41 @@ func (a *app) configCheckCommand() *cobra.Command {
 			for _, w := range c.Warnings {
 				fmt.Fprintln(a.err, a.say("注意：", "warning: ")+w.In(a.lang))
 			}
-			if file == "" {
+			if file = c.File; file == "" {
 				file = a.say("默认配置", "the defaults")
 			}
 			fmt.Fprintln(a.out, file+a.say("：正确", ": ok"))
 			return nil
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+func (a *app) configShowCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use: "show", Short: "Print every key as it holds, and where each value was set", Args: cobra.NoArgs,
+		Long: "Reads the file, conf.d/*.yaml beside it in name order, and the environment, each over what came before.\n" +
+			"Secrets are files: their paths are printed, never what is in them.",
+		RunE: func(*cobra.Command, []string) error {
+			c, err := a.loadConfig(file)
+			if err != nil {
+				return err
+			}
+			settings, err := c.Settings()
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			for _, s := range settings {
+				origin := s.Origin.String()
+				if origin == "" {
+					origin = a.say("默认", "default")
+				}
+				fmt.Fprintf(w, "%s: %s\t# %s\n", s.Key, s.Value, origin)
+			}
+			return w.Flush()
 		},
 	}
 	configFlag(cmd, &file)

@@ -62,3 +62,36 @@ func TestConfigCheckLooksTheDivisionUp(t *testing.T) {
 		}
 	}
 }
+
+// Each value is shown with the place it was set at; a file in conf.d goes over the
+// packaged one, which every command takes that is given none.
+func TestConfigShow(t *testing.T) {
+	dir := t.TempDir()
+	packaged, desk := filepath.Join(dir, "idtap.yaml"), filepath.Join(dir, "conf.d", "50-desk.yaml")
+	if err := os.Mkdir(filepath.Dir(desk), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		packaged: "outbox: {dir: /var/lib/idtap}\n",
+		desk:     "desk: {id: desk-3, division: \"410105\"}\nnats: {url: tls://bus.example.cn:4222, creds: /etc/idtap/desk.creds}\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out, errs strings.Builder
+	a := &app{out: &out, err: &errs, packaged: packaged, getenv: func(string) string { return "" }, environ: func() []string { return nil }}
+	if code := a.execute(t.Context(), []string{"config", "show"}); code != exitOK {
+		t.Fatalf("exit %d: %s", code, &errs)
+	}
+	for _, want := range []string{"outbox.dir: /var/lib/idtap", packaged + ":1", "desk.id: desk-3", "# " + desk + ":1", "nats.creds: /etc/idtap/desk.creds", "# " + desk + ":2", "policy.poll: 150ms", "# default"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("config show has no %q:\n%s", want, &out)
+		}
+	}
+	a.packaged = filepath.Join(dir, "none.yaml")
+	out.Reset()
+	if code := a.execute(t.Context(), []string{"config", "show"}); code != exitUsage || !strings.Contains(errs.String(), "outbox.dir: is missing") {
+		t.Errorf("no file, no HOME: exit %d, %s", code, &errs)
+	}
+}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+
+	"idtap/config"
 )
 
 // Exit codes shared by every command but diag.
@@ -49,6 +51,8 @@ type app struct {
 	out, err io.Writer
 	getenv   func(string) string
 	environ  func() []string
+
+	packaged string // configuration of the installed package; may not exist
 
 	lang      string // zh or en
 	logLevel  string
@@ -160,6 +164,6 @@ func main() {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // the library has one for all
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, packaged: config.Packaged(config.Machine())}
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }

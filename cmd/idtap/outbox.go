@@ -22,7 +22,7 @@ func (a *app) outboxCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use: "outbox", Short: "Look into and repair the local queue",
-		Long: "stats, list, verify, quarantine and audit only look and work beside a running daemon.\n" +
+		Long: "stats, list, verify, quarantine, audit and drained only look and work beside a running daemon.\n" +
 			"requeue, discard, adopt and rotate-key change the queue and need the daemon stopped.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,9 +30,9 @@ func (a *app) outboxCommand() *cobra.Command {
 			return usage(errors.New("a verb is needed"))
 		},
 	}
-	cmd.PersistentFlags().StringVarP(&file, "config", "c", "", "configuration file; none: the defaults")
+	cmd.PersistentFlags().StringVarP(&file, "config", "c", "", "configuration file; none: the installed package's, else the defaults")
 	cmd.AddCommand(
-		a.outboxStats(&file), a.outboxList(&file), a.outboxVerify(&file), a.outboxQuarantine(&file), a.outboxAudit(&file),
+		a.outboxStats(&file), a.outboxList(&file), a.outboxVerify(&file), a.outboxQuarantine(&file), a.outboxAudit(&file), a.outboxDrained(&file),
 		a.outboxRequeue(&file), a.outboxDiscard(&file), a.outboxAdopt(&file), a.outboxRotateKey(&file),
 	)
 	return cmd

@@ -225,3 +225,37 @@ func TestOutboxWrongUse(t *testing.T) {
 		}
 	}
 }
+
+// Drained is what a package asks before it destroys a queue: 0 only where nothing
+// would be lost.
+func TestOutboxDrained(t *testing.T) {
+	dir, file, ids := outboxDesk(t, 1)
+	drained := func(args ...string) (int, string) {
+		code, out, errs := executeIn(t, dir, append([]string{"outbox", "drained", "-c", file}, args...)...)
+		return code, out + errs
+	}
+	if code, said := drained(); code != exitFailed || !strings.Contains(said, "1 wait for delivery") {
+		t.Errorf("one waiting: %d %q, want 1 and what to do", code, said)
+	}
+	if code, said := drained("--lang", "zh"); code != exitFailed || !strings.Contains(said, "1 条待投递") {
+		t.Errorf("one waiting, in Chinese: %d %q", code, said)
+	}
+	changeQueue(t, dir, func(q *outbox.Queue) {
+		r, err := q.Get(t.Context(), ids[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Delivered(t.Context(), outbox.ChainState{}, outbox.Ack{Row: r.Row, Stream: "REGISTRATIONS", Sequence: 1, Local: true}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if code, said := drained(); code != exitFailed || !strings.Contains(said, "embedded server only") {
+		t.Errorf("stored by the embedded server only: %d %q, want 1", code, said)
+	}
+	if err := os.WriteFile(file, []byte("outbox: {dir: "+filepath.Join(dir, "none")+"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := drained(); code != exitOK || !strings.Contains(said, "no queue") {
+		t.Errorf("no queue: %d %q, want 0", code, said)
+	}
+}
