@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"idtap/reader/identity/division"
 )
@@ -241,11 +242,15 @@ func BenchmarkDivisionTable(b *testing.B) {
 
 func FuzzAddress(f *testing.F) {
 	for _, s := range []string{"甘肃省白银市会宁县会师镇", "北京路1号", "上海城小区", "新疆喀什地区莎车县", "市辖区市辖区市辖区",
-		"海南省三沙市西沙群岛", "河北省\u3000桥西区", "\xff\xfe", "省", strings.Repeat("吉林市", 50)} {
+		"海南省三沙市西沙群岛", "河北省\u3000桥西区", "\xff\xfe", "省", strings.Repeat("吉林市", 50),
+		"甘肃省白银\xe3\xe3\xe3\xe3\xe3ƀ\x80\xe3\xe3\xe3\xe3\xc5\xe3\xe3       \x80\x80", "浙江省杭州市江干区某街道", "吉林省浑江市抚松县某镇"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		r := division.Resolve(s)
+		if !utf8.ValidString(s) && (r.Code != "" || r.Retired != "") {
+			t.Fatalf("resolved to %q, want nothing for what is no text", r.Code)
+		}
 		if r.Code == "" {
 			if r.County || r.Path != nil || r.Rest != "" {
 				t.Fatalf("no code, but %+v", r)
