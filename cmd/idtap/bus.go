@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/config"
 	"idtap/publisher/bus"
 	"idtap/publisher/event"
@@ -43,7 +44,7 @@ func (f *busFlags) resolve(a *app) (config.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	s := busServer(cfg.NATS)
+	s := daemon.BusServer(cfg.NATS)
 	if f.server.URL != "" {
 		s.URL = f.server.URL
 	}

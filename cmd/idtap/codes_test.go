@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/driver"
 	"idtap/driver/diagnosis"
 	"idtap/driver/sam"
@@ -35,7 +36,7 @@ func sections() []section {
 		{"Readers' states", "What a reader is doing: on the page, in logs, in `idtap.status.v1...` and in the micro service's `readers`.", reader.Entries()},
 		{"States of the page", "What the clerk's page shows large beside the readers' states.", desk.States()},
 		{"Answers of the page's API", "`{\"code\": ...}` of `/api/v1`.", desk.Answers()},
-		{"System", "Found by `idtap diag`.", append(diagnosis.Entries(), configWarning, daemonSilent)},
+		{"System", "Found by `idtap diag`.", append(diagnosis.Entries(), daemon.Entries()...)},
 		{"Security module and line", "Found by `idtap diag`.", sam.Entries()},
 		{"Queue", "In `idtap diag`, on the page and in the API.", outbox.Entries()},
 		{"Bus", "In `idtap diag`, `idtap bus check`, on the page, in `/metrics` as `idtap_bus_problem` and in the micro service.", bus.Entries()},

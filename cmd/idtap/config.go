@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/config"
 	"idtap/publisher/bus"
 )
@@ -36,7 +37,7 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 	if err := checkDivision(&c); err != nil {
 		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
 	}
-	if err := busServer(c.NATS).Check(); err != nil {
+	if err := daemon.BusServer(c.NATS).Check(); err != nil {
 		text := config.Text{En: err.Error(), Zh: err.Error()}
 		if plain := new(bus.PlaintextError); errors.As(err, &plain) {
 			text.Zh = fmt.Sprintf("服务器 %s 不在本机，连接又没有 TLS：请改用 tls://，或设置 nats.allow_plaintext", plain.Host)

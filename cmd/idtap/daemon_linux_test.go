@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"idtap/publisher/bus"
+	"idtap/cmd/internal/daemon"
 )
 
 // A page port that another program has ends the daemon with the remedy, and
@@ -29,15 +29,15 @@ func TestBusyPagePort(t *testing.T) {
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	other := bus.Runtime{PID: os.Getpid() + 1, Stream: "REGISTRATIONS"}
-	if err := bus.WriteRuntime(runtime, other); err != nil {
+	other := daemon.Runtime{PID: os.Getpid() + 1}
+	if err := daemon.WriteRuntime(runtime, other); err != nil {
 		t.Fatal(err)
 	}
 	code, _, errs := executeIn(t, dir, "run", "-c", file)
 	if code != exitFailed || !strings.Contains(errs, l.Addr().String()) || !strings.Contains(errs, "set desk_page.listen") {
 		t.Errorf("%d %s", code, errs)
 	}
-	if r, err := bus.ReadRuntime(runtime); err != nil || r.PID != other.PID {
+	if r, err := daemon.ReadRuntime(runtime); err != nil || r.PID != other.PID {
 		t.Errorf("the other daemon's runtime file: %+v, %v", r, err)
 	}
 }

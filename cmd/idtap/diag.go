@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/jonboulle/clockwork"
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/config"
-	"idtap/driver"
 	"idtap/driver/diagnosis"
 )
 
@@ -98,38 +98,39 @@ func (f diagFlags) check() error {
 }
 
 func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
-	daemon, running := a.findDaemon(ctx, cfg, f.file)
+	client, running := a.findDaemon(ctx, cfg, f.file)
 	if r, ok := readerAt(cfg, f.probe); ok && running { // it has the port: it is asked instead
 		f.probe, f.reader = "", r
 	}
-	g := newDiagnosed(a, cfg)
+	g := daemon.NewExaminer(cfg, a.daemonOptions(cfg, false))
 	if f.probe != "" {
-		check, ok := g.probe(f.probe)
-		if !ok {
-			return &exitError{diagUnknown, fmt.Errorf("--probe %s: %w", f.probe, errNoPort)}
+		report, err := g.Probe(ctx, f.probe)
+		if err != nil {
+			return &exitError{diagUnknown, fmt.Errorf("--probe %s: %w", f.probe, err)}
 		}
-		return a.show(diagnosis.Run(ctx, clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{check}), f.asJSON)
+		return a.show(report, f.asJSON)
 	}
-	g.only = f.reader
+	g.Only(f.reader)
 	if f.capture != "" {
+		record := g.Capture
 		if running {
-			return a.captureTo(ctx, f.capture, f.personal, func(ctx context.Context, personal bool, w io.Writer) error {
-				return daemon.capture(ctx, f.reader, personal, w)
-			})
+			record = func(ctx context.Context, personal bool, w io.Writer) error {
+				return client.Capture(ctx, f.reader, personal, w)
+			}
 		}
-		return a.captureTo(ctx, f.capture, f.personal, g.captureDirectly)
+		return a.captureTo(ctx, f.capture, f.personal, record)
 	}
-	if !running && f.reader != "" && !g.has(f.reader) {
-		return &exitError{diagUnknown, fmt.Errorf("--reader %s: %w", f.reader, errNoSuchReader)}
+	if !running && f.reader != "" && !g.Has(f.reader) {
+		return &exitError{diagUnknown, fmt.Errorf("--reader %s: %w", f.reader, daemon.ErrNoSuchReader)}
 	}
 	if f.tap {
-		fmt.Fprintf(a.err, a.say("请在 %d 秒内放上证件（不发布）\n", "place a card within %d seconds; it is not published\n"), int(tapWait.Seconds()))
+		fmt.Fprintf(a.err, a.say("请在 %d 秒内放上证件（不发布）\n", "place a card within %d seconds; it is not published\n"), int(daemon.TapWait.Seconds()))
 	}
 	look := func() (diagnosis.Report, error) {
 		if running {
-			return daemon.report(ctx, f.reader, f.tap)
+			return client.Report(ctx, f.reader, f.tap)
 		}
-		return g.run(ctx, f.tap), nil
+		return g.Report(ctx, f.tap), nil
 	}
 	var last error = &exitError{Code: diagUnknown}
 	for {
@@ -151,20 +152,36 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 			return last
 		case <-time.After(watchEvery):
 		}
-		daemon, running = a.findDaemon(ctx, cfg, f.file) // it may have come or gone
+		client, running = a.findDaemon(ctx, cfg, f.file) // it may have come or gone
 	}
 }
 
-// probe returns the check that asks a port for a module.
-func (g *diagnosed) probe(port string) (diagnosis.Check, bool) {
-	for _, name := range g.drivers.Names() {
-		if d, ok := g.drivers[name].(driver.Prober); ok {
-			if c, ok := d.Probe(port); ok {
-				return c, true
-			}
-		}
+// findDaemon looks for the daemon of a configuration, and without a file also
+// for the demo.
+func (a *app) findDaemon(ctx context.Context, cfg config.Config, file string) (*daemon.Client, bool) {
+	if c, ok := daemon.Dial(ctx, a.runtimeFile(cfg, false)); ok || file != "" {
+		return c, ok
 	}
-	return diagnosis.Check{}, false
+	return daemon.Dial(ctx, a.runtimeFile(cfg, true))
+}
+
+// captureTo records into a new file until the context ends.
+func (a *app) captureTo(ctx context.Context, file string, personal bool, record func(ctx context.Context, personal bool, w io.Writer) error) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return &exitError{diagUnknown, fmt.Errorf("--capture: %w", err)}
+	}
+	if personal {
+		fmt.Fprintln(a.err, a.say("注意：记录包含证件上的全部个人信息，用后立即销毁。", "warning: the recording holds everything on the cards; destroy it after use."))
+	}
+	fmt.Fprintln(a.err, a.say("正在记录。空置数秒，放上证件，取走，再放一次再取走；最后按 Ctrl-C。",
+		"recording. Leave the reader empty for a few seconds, place a card, lift it, place and lift it once more; then press Ctrl-C."))
+	err = record(ctx, personal, f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return &exitError{diagUnknown, err}
+	}
+	fmt.Fprintln(a.out, file)
+	return nil
 }
 
 // readerAt finds the configured reader that has a port, by whatever name.

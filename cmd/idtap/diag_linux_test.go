@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"idtap/driver/mock"
-	"idtap/driver/pcsc"
 )
 
 // ptyModule serves a simulated module on a pseudo terminal.
@@ -312,26 +311,6 @@ func TestDiagSecondDaemon(t *testing.T) {
 	if r, exit := diagnose(t, first); r.Via != "daemon" || exit != 0 {
 		t.Errorf("%s, exit %d, %+v", r.Via, exit, r.Findings())
 	}
-}
-
-// TestDiagUSBReaderHeld: a vendor's service that has opened the device itself.
-func TestDiagUSBReaderHeld(t *testing.T) {
-	file, _ := deskFile(t, "")
-	g := fakeDesk(t, file)
-	g.drivers["pcsc"] = fakePCSC{pcsc.Survey{Service: pcsc.Running}}
-	device := filepath.Join(g.sys, "bus", "usb", "devices", "2-3")
-	for attribute, value := range map[string]string{"idVendor": "0400", "idProduct": "c35a", "busnum": "2", "devnum": "7", "2-3:1.0/bInterfaceClass": "ff"} {
-		writeFile(t, filepath.Join(device, attribute), value+"\n")
-	}
-	node := filepath.Join(g.dev, "bus", "usb", "002", "007")
-	writeFile(t, node, "")
-	f, err := os.OpenFile(node, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hold(t, f)
-	r := g.run(t.Context(), false)
-	fault{"usb_held", "technician", 2, "sleep (pid "}.check(t, r, r.Level.ExitCode())
 }
 
 // TestDiagProbe asks one port at every rate and no other.

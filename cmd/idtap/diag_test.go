@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,9 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"idtap/driver"
 	"idtap/driver/diagnosis"
-	"idtap/driver/pcsc"
 	"idtap/driver/simcard"
 	"idtap/publisher/event"
 	"idtap/publisher/outbox"
@@ -326,72 +322,6 @@ func TestDiagFoldsTheQueueIntoTheBus(t *testing.T) {
 	}
 }
 
-// fakePCSC is a PC/SC service in a given condition.
-type fakePCSC struct{ survey pcsc.Survey }
-
-func (f fakePCSC) Survey(context.Context) pcsc.Survey { return f.survey }
-func (f fakePCSC) Codes() []diagnosis.Entry           { return (*pcsc.Driver).Codes(nil) }
-func (f fakePCSC) Checks(own []driver.Spec, auto bool) []diagnosis.Check {
-	return []diagnosis.Check{pcsc.ServiceCheck(f, own, auto)}
-}
-func (f fakePCSC) Diagnose(s *diagnosis.Sheet, spec driver.Spec, err error) {
-	(*pcsc.Driver).Diagnose(nil, s, spec, err)
-}
-func (f fakePCSC) Detail() string                                  { return "fake" }
-func (f fakePCSC) Discover(context.Context) ([]driver.Spec, error) { return nil, f.survey.Err }
-func (f fakePCSC) Open(context.Context, driver.Spec) (driver.Device, error) {
-	return nil, driver.ErrGone
-}
-
-// TestDiagWithoutReaders: what keeps a desk from having a reader.
-func TestDiagWithoutReaders(t *testing.T) {
-	for name, tt := range map[string]struct {
-		service pcsc.Survey
-		usb     map[string]string
-		want    fault
-	}{
-		"no pcscd":      {pcsc.Survey{Service: pcsc.Absent}, nil, fault{"pcsc_no_service", "technician", 2, ""}},
-		"pcscd refuses": {pcsc.Survey{Service: pcsc.Refused}, nil, fault{"pcsc_denied", "technician", 2, ""}},
-		"no reader":     {pcsc.Survey{Service: pcsc.Running}, nil, fault{"reader_none", "technician", 2, ""}},
-		"reader without a module": {pcsc.Survey{Service: pcsc.Running, Readers: []pcsc.Listed{{Name: "ACS ACR122U 00 00", Model: "ACR122", Profile: "uid"}}}, nil,
-			fault{"reader_no_sam", "technician", 2, "ACR122U"}},
-		"bridge without a driver": {pcsc.Survey{Service: pcsc.Running}, map[string]string{"idVendor": "1a86", "idProduct": "7523", "busnum": "1", "devnum": "4",
-			"product": "USB Serial", "1-1:1.0/bInterfaceClass": "ff"}, fault{"usb_driver_missing", "technician", 2, "modprobe ch341"}},
-		"reader that pcscd does not know": {pcsc.Survey{Service: pcsc.Running}, map[string]string{"idVendor": "0400", "idProduct": "c35a", "busnum": "1", "devnum": "5",
-			"1-1:1.0/bInterfaceClass": "0b"}, fault{"usb_driver_missing", "technician", 2, "CCID"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			file, _ := deskFile(t, "")
-			g := fakeDesk(t, file)
-			g.drivers["pcsc"] = fakePCSC{tt.service}
-			device := filepath.Join(g.sys, "bus", "usb", "devices", "1-1")
-			for attribute, value := range tt.usb {
-				writeFile(t, filepath.Join(device, attribute), value+"\n")
-			}
-			r := g.run(t.Context(), false)
-			tt.want.check(t, r, r.Level.ExitCode())
-		})
-	}
-}
-
-// fakeDesk is a desk on a machine without hardware of its own.
-func fakeDesk(t *testing.T, file string) *diagnosed {
-	t.Helper()
-	a := &app{in: strings.NewReader(""), out: io.Discard, err: io.Discard, environ: func() []string { return nil },
-		getenv: func(k string) string { return map[string]string{"HOME": filepath.Dir(file)}[k] }}
-	cfg, err := a.loadConfig(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := newDiagnosed(a, cfg)
-	g.sys, g.dev = filepath.Join(t.TempDir(), "sys"), filepath.Join(t.TempDir(), "dev")
-	if err := os.MkdirAll(filepath.Join(g.sys, "bus", "usb", "devices"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	g.drivers["pcsc"] = fakePCSC{pcsc.Survey{Service: pcsc.Running}}
-	return g
-}
-
 func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -400,15 +330,6 @@ func writeFile(t *testing.T, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestDiagClock: a clock that stands before the program's own birth.
-func TestDiagClock(t *testing.T) {
-	file, _ := deskFile(t, mockReader)
-	g := fakeDesk(t, file)
-	g.floor = time.Now().Add(24 * time.Hour)
-	r := g.run(t.Context(), false)
-	fault{"clock_wrong", "technician", 2, ""}.check(t, r, r.Level.ExitCode())
 }
 
 // TestDiagWarnsOfTheConfiguration: what run warns of, diag warns of.

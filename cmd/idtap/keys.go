@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"idtap/config"
 	"idtap/publisher/event"
 )
 
@@ -116,24 +115,4 @@ func (a *app) showKey(path string) error {
 		fmt.Fprintf(a.err, "idtap: %s: %s: chmod 600 %s\n", path, a.say("其他用户可以读取这把私钥", "others can read this private key"), path)
 	}
 	return nil
-}
-
-// recipients reads the keys that the configuration seals events to.
-func recipients(list []config.Recipient) ([]event.Recipient, error) {
-	var to []event.Recipient
-	for i, r := range list {
-		text, err := os.ReadFile(r.Key)
-		if err != nil {
-			return nil, fmt.Errorf("nats.encrypt_to[%d].key: %w", i, err)
-		}
-		key, err := event.ParsePublicKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("nats.encrypt_to[%d].key %s: %w", i, r.Key, err)
-		}
-		to = append(to, event.Recipient{Key: key, Hukou: r.Hukou})
-	}
-	if err := event.CheckRecipients(to); err != nil {
-		return nil, fmt.Errorf("nats.encrypt_to: %w", err)
-	}
-	return to, nil
 }

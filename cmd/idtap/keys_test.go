@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"idtap/config"
 	"idtap/publisher/event"
 )
 
@@ -42,9 +41,14 @@ func TestKeysGenerateAndShow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := recipients([]config.Recipient{{Key: name + ".pub", Hukou: "62"}})
-	if err != nil || len(to) != 1 || to[0].Key.KeyID() != key.KeyID() || to[0].Hukou != "62" {
-		t.Fatalf("recipients: %v %v", to, err)
+	if text, err = os.ReadFile(name + ".pub"); err != nil {
+		t.Fatal(err)
+	}
+	if public, err := event.ParsePublicKey(text); err != nil || public.KeyID() != key.KeyID() {
+		t.Fatalf("%s.pub is key %v (%v), want %s", name, public, err, key.KeyID())
+	}
+	if text, err = os.ReadFile(name + ".key"); err != nil {
+		t.Fatal(err)
 	}
 	if !strings.Contains(out, key.KeyID()) {
 		t.Errorf("the key id is not said: %s", out)
@@ -97,23 +101,5 @@ func TestKeysShowComplains(t *testing.T) {
 	}
 	if code, _, errs := executeIn(t, dir, "keys", "show", name+".key"); code != exitOK || !strings.Contains(errs, "chmod 600") {
 		t.Errorf("a private key that others read: %d %q", code, errs)
-	}
-}
-
-func TestRecipientsRefuse(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "a")
-	executeIn(t, dir, "keys", "generate", name)
-	for what, c := range map[string]struct {
-		list []config.Recipient
-		says string
-	}{
-		"no file":       {[]config.Recipient{{Key: filepath.Join(dir, "none")}}, "encrypt_to[0].key"},
-		"a private key": {[]config.Recipient{{Key: name + ".pub"}, {Key: name + ".key"}}, "encrypt_to[1].key"},
-		"twice":         {[]config.Recipient{{Key: name + ".pub"}, {Key: name + ".pub", Hukou: "62"}}, "twice"},
-	} {
-		if _, err := recipients(c.list); err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v", what, err)
-		}
 	}
 }

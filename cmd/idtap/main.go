@@ -1,6 +1,6 @@
 // Command idtap reads second-generation resident ID cards at a service desk and
-// publishes one registration event per tap. One file per subcommand; the parts
-// are wired together here and hold no logic of their own.
+// publishes one registration event per tap. One file per subcommand: it parses,
+// calls and prints; the daemon itself is cmd/internal/daemon.
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/config"
 )
 
@@ -45,6 +46,14 @@ func (e *exitError) Unwrap() error { return e.Err }
 // usage marks an error as the caller's: exit code 2.
 func usage(err error) error { return &exitError{exitUsage, err} }
 
+// asUsage marks a mistake in the configuration as the caller's.
+func asUsage(err error) error {
+	if errors.As(err, new(*daemon.ConfigError)) {
+		return usage(err)
+	}
+	return err
+}
+
 // app is what every command shares: streams, environment and common flags.
 type app struct {
 	in       io.Reader
@@ -68,20 +77,8 @@ func (a *app) logger(level, format string) (zerolog.Logger, error) {
 	if a.logFormat != "" {
 		format = a.logFormat
 	}
-	l, err := zerolog.ParseLevel(level)
-	if err != nil || level == "" {
-		return zerolog.Nop(), usage(fmt.Errorf("log level %q: want trace, debug, info, warn, error or disabled", level))
-	}
-	var w io.Writer
-	switch format {
-	case "console":
-		w = zerolog.ConsoleWriter{Out: a.err, TimeFormat: "15:04:05.000", NoColor: !isTerminal(a.err)}
-	case "json":
-		w = a.err
-	default:
-		return zerolog.Nop(), usage(fmt.Errorf("log format %q: want console or json", format))
-	}
-	return zerolog.New(w).Level(l).With().Timestamp().Logger(), nil
+	l, err := daemon.NewLogger(a.err, level, format, isTerminal(a.err))
+	return l, asUsage(err)
 }
 
 // say picks the text of the user's language.

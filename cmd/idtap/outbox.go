@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/publisher/event"
 	"idtap/publisher/outbox"
 )
@@ -44,7 +45,7 @@ func (a *app) viewOutbox(ctx context.Context, file string, do func(*outbox.View,
 	if err != nil {
 		return err
 	}
-	o := queueOptions(cfg, zerolog.Nop())
+	o := daemon.QueueOptions(cfg, zerolog.Nop())
 	v, err := outbox.OpenView(ctx, o)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(a.say("%s 中还没有队列：idtap run 会建立它", "there is no queue in %s yet: idtap run makes one"), o.Dir)
@@ -71,7 +72,7 @@ func (a *app) changeOutbox(ctx context.Context, file string, do func(*outbox.Que
 	if err != nil {
 		return err
 	}
-	o := queueOptions(cfg, log)
+	o := daemon.QueueOptions(cfg, log)
 	v, err := outbox.OpenView(ctx, o) // a mistyped directory is not made into a queue
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(a.say("%s 中还没有队列", "there is no queue in %s yet"), o.Dir)
@@ -203,7 +204,7 @@ func (a *app) outboxRotateKey(file *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := outbox.RotateKey(queueOptions(cfg, zerolog.Nop()))
+			id, err := outbox.RotateKey(daemon.QueueOptions(cfg, zerolog.Nop()))
 			if errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf(a.say("%s 中还没有队列", "there is no queue in %s yet"), cfg.Outbox.Dir)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/publisher/outbox"
 	"idtap/publisher/outbox/journal"
 )
@@ -25,7 +26,7 @@ func (a *app) outboxDrained(file *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			v, err := outbox.OpenView(cmd.Context(), queueOptions(cfg, zerolog.Nop()))
+			v, err := outbox.OpenView(cmd.Context(), daemon.QueueOptions(cfg, zerolog.Nop()))
 			if errors.Is(err, fs.ErrNotExist) && len(journal.Asides(cfg.Outbox.Dir)) == 0 {
 				fmt.Fprintln(a.out, a.say("没有队列", "there is no queue"))
 				return nil

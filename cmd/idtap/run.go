@@ -2,17 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/config"
+	"idtap/publisher"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -32,7 +32,7 @@ func (a *app) runCommand() *cobra.Command {
 					return fmt.Errorf("demo: %w", err)
 				}
 				defer os.RemoveAll(dir)
-				demonstrate(&cfg, dir)
+				daemon.Demonstrate(&cfg, dir)
 			}
 			return a.serve(cmd.Context(), cfg, demo)
 		},
@@ -42,71 +42,38 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-// demonstrate turns a configuration into the demo's: a simulated reader,
-// temporary data, the embedded server on a port of this machine, and nothing
-// that leaves it.
-func demonstrate(cfg *config.Config, dir string) {
-	d := config.Default()
-	cfg.Readers = []config.Reader{{Name: "demo", Driver: "mock"}}
-	cfg.NATS = d.NATS
-	cfg.NATS.Embedded.Listen = "127.0.0.1:4222"
-	cfg.Outbox = d.Outbox
-	cfg.Outbox.Dir = dir
-	cfg.Desk.RefKeyFile = ""
-	cfg.DeskPage.Listen, cfg.DeskPage.TLS, cfg.DeskPage.Origins = d.DeskPage.Listen, d.DeskPage.TLS, nil
-	cfg.DeskPage.TokenFile, cfg.DeskPage.PINFile, cfg.Photo = "", "", d.Photo
-	if cfg.Log.Level == d.Log.Level {
-		cfg.Log.Level = "warn" // one line per event is what there is to see
-	}
-	if cfg.Desk.Division == "" {
-		cfg.Desk.Division = "410105"
-		cfg.Warnings = nil
-	}
-	if cfg.Desk.Name == "" {
-		cfg.Desk.Name = "演示服务台"
-	}
-}
-
-// stopWithin is how long a daemon may take to stop, whatever a reader or the bus
-// is doing. What is still running then is left behind: the queue is synced at
-// every accepted tap, so nothing can be lost by it.
-const stopWithin = 1500 * time.Millisecond
-
 // serve runs the daemon until the context ends.
 func (a *app) serve(ctx context.Context, cfg config.Config, demo bool) error {
-	log, closeLog, err := a.daemonLogger(cfg.Log)
+	if a.logLevel != "" {
+		cfg.Log.Level = a.logLevel
+	}
+	if a.logFormat != "" {
+		cfg.Log.Format = a.logFormat
+	}
+	log, closeLog, err := daemon.OpenLog(cfg.Log, a.err, isTerminal(a.err))
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
 	defer closeLog()
-	for _, w := range cfg.Warnings {
-		log.Warn().Msg(w.En)
+	o := a.daemonOptions(cfg, demo)
+	o.Log, o.Observers, o.Started = log, []publisher.Observer{&printer{app: a, desk: cfg.Desk}}, a.announce
+	return asUsage(daemon.Run(ctx, cfg, o))
+}
+
+// daemonOptions is what this program brings to a daemon or to looking at one.
+func (a *app) daemonOptions(cfg config.Config, demo bool) daemon.Options {
+	return daemon.Options{Demo: demo, Version: version, Lang: a.lang, Floor: builtAt(), Drivers: a.drivers(), RuntimeFile: a.runtimeFile(cfg, demo)}
+}
+
+// announce prints where everything is.
+func (a *app) announce(at daemon.Address) {
+	if at.Server == "" {
+		at.Server = a.say("内置，不开端口", "embedded, no port")
 	}
-	d := &daemon{app: a, cfg: cfg, demo: demo, log: log}
-	defer d.removeRuntime()
-	if err := d.start(ctx); err != nil {
-		d.stop()
-		if ctx.Err() != nil { // asked to stop while starting
-			return nil
-		}
-		return err
+	if at.Page == "" {
+		at.Page = a.say("关闭", "off")
 	}
-	d.announce()
-	err = d.wait(ctx)
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		d.stop()
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(stopWithin):
-		log.Warn().Msg("something did not stop in time and is left behind; nothing accepted is lost by it")
-	}
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
+	fmt.Fprintf(a.out, "%s %s\n%s %s\n%s %s\n", a.say("页面", "page  "), at.Page, a.say("总线", "server"), at.Server, a.say("数据", "data  "), at.Data)
 }
 
 // runtimeFile is where a daemon says how to reach it: beside its queue, and for

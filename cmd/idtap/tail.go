@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/config"
 	"idtap/publisher/bus"
 	"idtap/publisher/event"
@@ -106,7 +107,7 @@ func isSubject(s string) bool {
 // connect finds the server: the one given, the configured one, or that of a
 // daemon running here.
 func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream string, err error) {
-	server, stream := busServer(cfg.NATS), cfg.NATS.Stream
+	server, stream := daemon.BusServer(cfg.NATS), cfg.NATS.Stream
 	options := []nats.Option{
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if errors.Is(err, nats.ErrPermissionViolation) {
@@ -129,7 +130,7 @@ func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream
 			return nil, "", err
 		}
 		login := nats.Option(nil)
-		server, login = bus.RuntimeServer(r)
+		server, login = r.Access.Server()
 		options, stream = append(options, login), r.Stream
 	}
 	if err := server.Check(); err != nil {
@@ -152,10 +153,10 @@ func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream
 
 // runningDaemon reads what a daemon here has left for others: the configured
 // one or else the demo.
-func (t *follower) runningDaemon(cfg config.Config) (bus.Runtime, error) {
+func (t *follower) runningDaemon(cfg config.Config) (daemon.Runtime, error) {
 	for _, demo := range []bool{false, true} {
 		path := t.runtimeFile(cfg, demo)
-		r, err := bus.ReadRuntime(path)
+		r, err := daemon.ReadRuntime(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
@@ -167,7 +168,7 @@ func (t *follower) runningDaemon(cfg config.Config) (bus.Runtime, error) {
 		}
 		return r, nil
 	}
-	return bus.Runtime{}, errors.New(t.say("没有正在运行的守护进程：先执行 idtap run（或 idtap run --demo），或用 --server 指定服务器",
+	return daemon.Runtime{}, errors.New(t.say("没有正在运行的守护进程：先执行 idtap run（或 idtap run --demo），或用 --server 指定服务器",
 		"no daemon is running here: start idtap run (or idtap run --demo), or name a server with --server"))
 }
 

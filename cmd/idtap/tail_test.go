@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"idtap/cmd/internal/daemon"
 	"idtap/publisher/bus"
 	"idtap/publisher/event"
 )
@@ -378,13 +379,13 @@ func TestTailFindsTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	runtime := filepath.Join(dir, "runtime.json")
-	if err := bus.WriteRuntime(runtime, bus.Runtime{Stream: "REGISTRATIONS"}); err != nil {
+	if err := daemon.WriteRuntime(runtime, daemon.Runtime{Access: bus.Access{Stream: "REGISTRATIONS"}}); err != nil {
 		t.Fatal(err)
 	}
 	if code, _, errs := executeIn(t, dir, "tail", "-c", file); code != exitFailed || !strings.Contains(errs, "nats.embedded.listen") {
 		t.Errorf("a daemon without a port: %d %s", code, errs)
 	}
-	if err := bus.WriteRuntime(runtime, bus.Runtime{URL: s.ClientURL(), User: "admin", Password: "a", Stream: "REGISTRATIONS"}); err != nil {
+	if err := daemon.WriteRuntime(runtime, daemon.Runtime{Access: bus.Access{URL: s.ClientURL(), User: "admin", Password: "a", Stream: "REGISTRATIONS"}}); err != nil {
 		t.Fatal(err)
 	}
 	startTail(t, "-c", file)

@@ -145,14 +145,14 @@ func (b *Bus) Health() Health {
 	return b.health
 }
 
-// Runtime is what other programs need to reach the embedded server; the URL is
-// empty where it does not listen.
-func (b *Bus) Runtime() Runtime {
-	r := Runtime{Stream: b.o.Stream}
+// Access returns what other programs need to reach the embedded server; the URL
+// is empty where it does not listen.
+func (b *Bus) Access() Access {
+	a := Access{Stream: b.o.Stream}
 	if b.embedded != nil {
-		r.URL, r.User, r.Password = b.embedded.url(), b.embedded.user, b.embedded.password
+		a.URL, a.User, a.Password = b.embedded.url(), b.embedded.user, b.embedded.password
 	}
-	return r
+	return a
 }
 
 // nudge leaves one token for whoever waits; more say nothing more.

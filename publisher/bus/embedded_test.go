@@ -91,18 +91,11 @@ func TestEmbeddedServerListensWithACredential(t *testing.T) {
 	d := startDesk(t, q, o)
 	d.drained()
 
-	path := filepath.Join(t.TempDir(), "runtime.json")
-	if err := WriteRuntime(path, d.Runtime()); err != nil {
-		t.Fatal(err)
+	access := d.Access()
+	if access.URL != d.Health().Listen || access.URL == "" || strings.Contains(fmt.Sprintf("%v %+v %s", access, access, access), access.Password) {
+		t.Fatalf("Access = %v, want %s and no password printed", access, d.Health().Listen)
 	}
-	if mode := must[os.FileInfo](t)(os.Stat(path)).Mode().Perm(); mode != 0o600 {
-		t.Fatalf("mode %o", mode)
-	}
-	r := must[Runtime](t)(ReadRuntime(path))
-	if r.URL != d.Health().Listen || r.URL == "" || strings.Contains(fmt.Sprintf("%v %+v %s", r, r, r), r.Password) {
-		t.Fatal("runtime file")
-	}
-	s, login := RuntimeServer(r)
+	s, login := access.Server()
 	nc := must[*nats.Conn](t)(Dial(s, "test", login))
 	defer nc.Close()
 	js := must[jetstream.JetStream](t)(jetstream.New(nc))
@@ -274,14 +267,5 @@ func TestSemver(t *testing.T) {
 		if got := semver(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
-	}
-}
-
-func TestRuntimeFileErrorsDoNotRepeatIt(t *testing.T) {
-	if _, err := ReadRuntime(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("%v", err)
-	}
-	if _, err := ReadRuntime(file(t, "r", `{"password":"secret"`)); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Fatalf("%v", err)
 	}
 }

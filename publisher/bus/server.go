@@ -211,7 +211,19 @@ func Dial(s Server, name string, extra ...nats.Option) (*nats.Conn, error) {
 	return nats.Connect(s.URL, append(opts, extra...)...)
 }
 
-// RuntimeServer is the server of a running daemon's runtime file.
-func RuntimeServer(r Runtime) (Server, nats.Option) {
-	return Server{URL: r.URL}, nats.UserInfo(r.User, r.Password)
+// Access is the way to a daemon's embedded server and the credential made for
+// this run. The password is a secret.
+type Access struct {
+	URL      string `json:"url,omitempty"` // empty: the embedded server does not listen, or another server is used
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
+	Stream   string `json:"stream"`
+}
+
+// Format implements fmt.Formatter so that no verb prints the password.
+func (a Access) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "bus.Access(%s, masked)", a.URL) }
+
+// Server returns the server and its login, for Dial.
+func (a Access) Server() (Server, nats.Option) {
+	return Server{URL: a.URL}, nats.UserInfo(a.User, a.Password)
 }

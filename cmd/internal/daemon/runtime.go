@@ -1,4 +1,4 @@
-package bus
+package daemon
 
 import (
 	"encoding/json"
@@ -6,24 +6,23 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"idtap/publisher/bus"
 )
 
 // Runtime is what a running daemon leaves for other programs of the same user:
 // where its embedded server listens and the credential made for this run. The
 // file is a secret (mode 0600) and goes away when the daemon stops.
 type Runtime struct {
-	PID      int       `json:"pid"`
-	Started  time.Time `json:"started"`
-	URL      string    `json:"url,omitempty"` // empty: the embedded server does not listen, or another server is used
-	User     string    `json:"user,omitempty"`
-	Password string    `json:"password,omitempty"`
-	Stream   string    `json:"stream"`
-	Page     string    `json:"page,omitempty"`    // address of the desk page, the caller's to fill in
-	Control  string    `json:"control,omitempty"` // socket on which the daemon answers its own user, the caller's to fill in
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	bus.Access
+	Page    string `json:"page,omitempty"`    // address of the desk page
+	Control string `json:"control,omitempty"` // socket on which the daemon answers its own user
 }
 
 // Format implements fmt.Formatter so that no verb prints the password.
-func (r Runtime) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "bus.Runtime(pid %d, masked)", r.PID) }
+func (r Runtime) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "daemon.Runtime(pid %d, masked)", r.PID) }
 
 // WriteRuntime replaces the file at once, so that no reader sees half of it.
 func WriteRuntime(path string, r Runtime) error {

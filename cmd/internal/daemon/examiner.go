@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -23,12 +23,14 @@ import (
 	"idtap/reader"
 )
 
-// diagnosed is a desk that is looked at.
-type diagnosed struct {
+// Examiner looks at a desk: from inside its daemon, or from another program
+// beside it.
+type Examiner struct {
 	cfg     config.Config
 	drivers driver.Registry
+	version string
 	watched *watch.Readers
-	daemon  *daemon // nil: none runs
+	live    *live // nil: looked at from outside
 	clock   clockwork.Clock
 	floor   time.Time // a moment that lies in the past
 	sys     string    // sysfs
@@ -38,22 +40,57 @@ type diagnosed struct {
 	brief bool   // what is known already, for the bus: nothing is tried
 }
 
-func newDiagnosed(a *app, cfg config.Config) *diagnosed {
-	return &diagnosed{cfg: cfg, drivers: a.drivers(), watched: &watch.Readers{}, clock: clockwork.NewRealClock(), floor: builtAt(), sys: "/sys", dev: "/dev"}
+// live is what a running daemon knows of its desk.
+type live struct {
+	started time.Time
+	page    string // URL
+	bus     *bus.Bus
+	states  *states
+	sink    *sink
 }
 
-// run makes the diagnosis; with tap, a test tap follows it.
-func (g *diagnosed) run(ctx context.Context, tap bool) diagnosis.Report {
+// NewExaminer looks at the desk of a configuration from outside.
+func NewExaminer(cfg config.Config, o Options) *Examiner {
+	return &Examiner{cfg: cfg, drivers: o.Drivers, version: o.Version, watched: &watch.Readers{}, clock: o.clock(), floor: o.Floor, sys: "/sys", dev: "/dev"}
+}
+
+// Only narrows what is looked at to one reader; "" is all.
+func (g *Examiner) Only(reader string) { g.only = reader }
+
+// Probe returns the report of asking one port for a module; ErrNoPort if no
+// driver can.
+func (g *Examiner) Probe(ctx context.Context, port string) (diagnosis.Report, error) {
+	c, ok := g.probe(port)
+	if !ok {
+		return diagnosis.Report{}, ErrNoPort
+	}
+	return diagnosis.Run(ctx, g.clock, diagnosis.Limit, []diagnosis.Check{c}), nil
+}
+
+// probe returns the check that asks a port for a module.
+func (g *Examiner) probe(port string) (diagnosis.Check, bool) {
+	for _, name := range g.drivers.Names() {
+		if d, ok := g.drivers[name].(driver.Prober); ok {
+			if c, ok := d.Probe(port); ok {
+				return c, true
+			}
+		}
+	}
+	return diagnosis.Check{}, false
+}
+
+// Report makes the diagnosis; with tap, a test tap follows it.
+func (g *Examiner) Report(ctx context.Context, tap bool) diagnosis.Report {
 	list := g.checks(ctx)
 	if !tap {
 		list = append(list, tapNotAsked)
 	}
 	r := diagnosis.Run(ctx, g.clock, diagnosis.Limit, list)
 	if tap { // readers are looked at first: a device has one owner
-		r.Add(diagnosis.Run(ctx, g.clock, tapWait+time.Second, []diagnosis.Check{g.tapCheck()}))
+		r.Add(diagnosis.Run(ctx, g.clock, TapWait+time.Second, []diagnosis.Check{g.tapCheck()}))
 	}
-	r.Version = version
-	if g.daemon != nil {
+	r.Version = g.version
+	if g.live != nil {
 		r.Via = "daemon"
 	}
 	return r
@@ -61,7 +98,7 @@ func (g *diagnosed) run(ctx context.Context, tap bool) diagnosis.Report {
 
 // checks is the list for this desk. Readers that drivers discover count like
 // configured ones.
-func (g *diagnosed) checks(ctx context.Context) []diagnosis.Check {
+func (g *Examiner) checks(ctx context.Context) []diagnosis.Check {
 	zone, err := time.LoadLocation(g.cfg.Desk.Timezone)
 	if err != nil {
 		zone = time.UTC
@@ -87,20 +124,20 @@ func (g *diagnosed) checks(ctx context.Context) []diagnosis.Check {
 	return append(list, g.readerChecks(ctx)...)
 }
 
-func (g *diagnosed) queueOptions() outbox.Options {
-	o := queueOptions(g.cfg, zerolog.Nop())
+func (g *Examiner) queueOptions() outbox.Options {
+	o := QueueOptions(g.cfg, zerolog.Nop())
 	o.Clock = g.clock
 	return o
 }
 
-func (g *diagnosed) page() string {
-	if g.daemon == nil {
+func (g *Examiner) page() string {
+	if g.live == nil {
 		return ""
 	}
-	return g.daemon.address
+	return g.live.page
 }
 
-func (g *diagnosed) configCheck() diagnosis.Check {
+func (g *Examiner) configCheck() diagnosis.Check {
 	return diagnosis.Check{Name: "config", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
 		s.Fact(diagnosis.Say("服务台", "desk"), "%s", g.cfg.Desk.ID)
 		for _, w := range g.cfg.Warnings {
@@ -112,11 +149,11 @@ func (g *diagnosed) configCheck() diagnosis.Check {
 }
 
 // daemonCheck looks for the daemon of this desk where it cannot be asked.
-func (g *diagnosed) daemonCheck() diagnosis.Check {
+func (g *Examiner) daemonCheck() diagnosis.Check {
 	return diagnosis.Check{Name: "daemon", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
 		running := diagnosis.Say("守护进程", "daemon")
-		if g.daemon != nil {
-			s.Fact(running, "pid %d, %s", os.Getpid(), g.clock.Since(g.daemon.started).Round(time.Second))
+		if g.live != nil {
+			s.Fact(running, "pid %d, %s", os.Getpid(), g.clock.Since(g.live.started).Round(time.Second))
 			return
 		}
 		pid := outbox.Owner(g.cfg.Outbox.Dir)
@@ -130,16 +167,16 @@ func (g *diagnosed) daemonCheck() diagnosis.Check {
 
 // busCheck asks the configured server as this desk, or says what the embedded
 // one says of itself.
-func (g *diagnosed) busCheck() diagnosis.Check {
+func (g *Examiner) busCheck() diagnosis.Check {
 	n := g.cfg.NATS
 	if n.URL == "" || g.brief {
 		return diagnosis.Check{Name: "bus", Group: diagnosis.Bus, Run: func(ctx context.Context, s *diagnosis.Sheet) { g.busTold(ctx, s) }}
 	}
-	asked := bus.Check(bus.Look{Server: busServer(n), Stream: n.Stream, DeskID: g.cfg.Desk.ID, Filter: event.Filter(g.cfg.Desk.Division, g.cfg.Desk.ID),
+	asked := bus.Check(bus.Look{Server: BusServer(n), Stream: n.Stream, DeskID: g.cfg.Desk.ID, Filter: event.Filter(g.cfg.Desk.Division, g.cfg.Desk.ID),
 		Replicas: n.Replicas, Clock: g.clock})
 	return diagnosis.Check{Name: asked.Name, Group: asked.Group, Run: func(ctx context.Context, s *diagnosis.Sheet) {
 		asked.Run(ctx, s)
-		if g.daemon != nil {
+		if g.live != nil {
 			g.busTold(ctx, s)
 		}
 	}}
@@ -148,15 +185,15 @@ func (g *diagnosed) busCheck() diagnosis.Check {
 // connectGrace is how long a connection may be on its way before that is told.
 const connectGrace = 3 * time.Second
 
-func (g *diagnosed) busTold(ctx context.Context, s *diagnosis.Sheet) {
-	if g.daemon == nil {
+func (g *Examiner) busTold(ctx context.Context, s *diagnosis.Sheet) {
+	if g.live == nil {
 		s.NotChecked(diagnosis.Say("内置服务器随守护进程启动", "the embedded server starts with the daemon"))
 		return
 	}
-	h := g.daemon.bus.Health()
+	h := g.live.bus.Health()
 	for !g.brief && h.Code != "" && g.clock.Since(h.Since) < connectGrace && ctx.Err() == nil {
 		g.clock.Sleep(50 * time.Millisecond)
-		h = g.daemon.bus.Health()
+		h = g.live.bus.Health()
 	}
 	if h.Local {
 		s.Fact(diagnosis.Say("内置服务器：登记保存在本机，不向外发送", "embedded server: events are kept on this desk, not sent"), "%s", h.Stream)
@@ -168,7 +205,7 @@ func (g *diagnosed) busTold(ctx context.Context, s *diagnosis.Sheet) {
 }
 
 // readerChecks is one check per reader.
-func (g *diagnosed) readerChecks(ctx context.Context) []diagnosis.Check {
+func (g *Examiner) readerChecks(ctx context.Context) []diagnosis.Check {
 	list := specs(g.cfg.Readers)
 	if len(list) == 0 {
 		list = g.discovered(ctx)
@@ -182,7 +219,7 @@ func (g *diagnosed) readerChecks(ctx context.Context) []diagnosis.Check {
 	var checks []diagnosis.Check
 	for _, spec := range list {
 		checks = append(checks, diagnosis.Check{Name: "reader-" + spec.Name, Group: diagnosis.SAM, Run: func(ctx context.Context, s *diagnosis.Sheet) {
-			if g.daemon != nil {
+			if g.live != nil {
 				g.running(ctx, s, spec)
 			} else if pid := outbox.Owner(g.cfg.Outbox.Dir); pid != 0 && diagnosis.Running(pid) {
 				s.NotChecked(diagnosis.Say("守护进程正在使用，无法询问", "the daemon has it and cannot be asked"))
@@ -197,10 +234,10 @@ func (g *diagnosed) readerChecks(ctx context.Context) []diagnosis.Check {
 // discoverWait bounds the search for readers that are not configured.
 const discoverWait = 2 * time.Second
 
-func (g *diagnosed) discovered(ctx context.Context) []driver.Spec {
-	if g.daemon != nil {
+func (g *Examiner) discovered(ctx context.Context) []driver.Spec {
+	if g.live != nil {
 		var list []driver.Spec
-		for _, s := range g.daemon.health.states() {
+		for _, s := range g.live.states.list() {
 			spec := g.watched.Of(s.Reader).Spec()
 			spec.Name = s.Reader
 			list = append(list, spec)
@@ -219,7 +256,7 @@ func (g *diagnosed) discovered(ctx context.Context) []driver.Spec {
 }
 
 // examine tries a reader that nobody else in this program has open.
-func (g *diagnosed) examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
+func (g *Examiner) examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
 	if d, ok := g.drivers[spec.Driver].(driver.Examiner); ok {
 		d.Examine(ctx, s, spec)
 		return
@@ -238,7 +275,7 @@ func (g *diagnosed) examine(ctx context.Context, s *diagnosis.Sheet, spec driver
 
 // explain notes why a reader does not work: as its own driver explains it, or as
 // any reader without one of its own.
-func (g *diagnosed) explain(s *diagnosis.Sheet, spec driver.Spec, err error) {
+func (g *Examiner) explain(s *diagnosis.Sheet, spec driver.Spec, err error) {
 	d, known := g.drivers[spec.Driver]
 	if own, ok := d.(driver.Diagnoser); ok {
 		own.Diagnose(s, spec, err)
@@ -266,8 +303,8 @@ const (
 
 // running looks at a reader of the running daemon: what its loop knows, and
 // where that is no more than that it does not work, the reader itself.
-func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
-	state, known := g.daemon.health.reader(spec.Name)
+func (g *Examiner) running(ctx context.Context, s *diagnosis.Sheet, spec driver.Spec) {
+	state, known := g.live.states.reader(spec.Name)
 	watched := g.watched.Of(spec.Name)
 	module := s.In(diagnosis.SAM)
 	if !known {
@@ -290,7 +327,7 @@ func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver
 			g.examine(ctx, s, spec)
 			return
 		}
-		if state, _ = g.daemon.health.reader(spec.Name); state.Err != nil {
+		if state, _ = g.live.states.reader(spec.Name); state.Err != nil {
 			g.explain(s, spec, state.Err)
 			return
 		}
@@ -317,7 +354,6 @@ func (g *diagnosed) running(ctx context.Context, s *diagnosis.Sheet, spec driver
 	sam.Pace(module, spec.Name, state.Identity.Baud, watched.Times)
 }
 
-// What the command itself finds.
 var (
 	configWarning = diagnosis.Entry{Code: "config_warning", Level: diagnosis.Warning, Who: diagnosis.Technician,
 		What: diagnosis.Say("配置有缺漏", "The configuration leaves something open"),
@@ -327,6 +363,13 @@ var (
 		What: diagnosis.Say("守护进程在运行，但无法询问", "The daemon runs but cannot be asked"),
 		Why:  diagnosis.Say("它由另一个用户运行，或没有回应", "It runs as another user, or does not answer"),
 		Do:   diagnosis.Say("用运行它的用户或 root 执行 idtap diag；仍不行则重启服务", "Run idtap diag as that user or as root; failing that, restart the service")}
-	errNoSuchReader = errors.New("no reader of that name is configured")
-	errNoPort       = errors.New("this is no port that can be asked")
+)
+
+// Entries are what the daemon and its diagnosis find themselves.
+func Entries() []diagnosis.Entry { return []diagnosis.Entry{configWarning, daemonSilent} }
+
+// Errors of what somebody asked to look at.
+var (
+	ErrNoSuchReader = errors.New("no reader of that name is configured")
+	ErrNoPort       = errors.New("this is no port that can be asked")
 )

@@ -1,14 +1,11 @@
-package main
+package daemon
 
 import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"os"
 	"sync"
 	"time"
 
@@ -24,13 +21,13 @@ const (
 )
 
 // traceHeader says what is recorded; the technician completes model and firmware.
-func traceHeader(spec driver.Spec, model string, baud int) trace.Header {
-	return trace.Header{Model: model, Obtained: "idtap diag --capture, idtap " + version + ", " + time.Now().Format(time.DateOnly), Driver: spec.Driver, Baud: baud}
+func (g *Examiner) traceHeader(spec driver.Spec, model string, baud int) trace.Header {
+	return trace.Header{Model: model, Obtained: "idtap diag --capture, idtap " + g.version + ", " + time.Now().Format(time.DateOnly), Driver: spec.Driver, Baud: baud}
 }
 
 // record writes what passes on a reader's wire to w until stop is closed. The
 // reader's loop is never held up by w: what w is too slow for ends the recording.
-func (g *diagnosed) record(spec driver.Spec, header trace.Header, personal bool, w io.Writer, stop <-chan struct{}) error {
+func (g *Examiner) record(spec driver.Spec, header trace.Header, personal bool, w io.Writer, stop <-chan struct{}) error {
 	out := newSpill()
 	recorded := trace.NewWriter(out, g.clock, header, !personal)
 	end, ok := g.watched.Of(spec.Name).Record(recorded)
@@ -104,7 +101,7 @@ func (s *spill) drain(w io.Writer) error {
 
 // capture records one of the daemon's readers until the caller ends its body.
 func (c *control) capture(w http.ResponseWriter, r *http.Request) {
-	g := c.daemon.diagnosed()
+	g := c.examiner()
 	g.only = r.URL.Query().Get("reader")
 	spec, err := g.oneReader(r.Context())
 	if err != nil {
@@ -121,41 +118,19 @@ func (c *control) capture(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) // ends with the caller, too
 	}()
 	personal := r.URL.Query().Get("personal") != ""
-	state, _ := c.daemon.health.reader(spec.Name)
-	c.daemon.log.Warn().Str("reader", spec.Name).Bool("personal_data", personal).Msg("a technician records this reader")
-	if err := g.record(spec, traceHeader(spec, state.Identity.Model, state.Identity.Baud), personal, w, stop); err != nil {
-		c.daemon.log.Warn().Err(err).Str("reader", spec.Name).Msg("the recording ended early")
+	state, _ := g.live.states.reader(spec.Name)
+	c.log.Warn().Str("reader", spec.Name).Bool("personal_data", personal).Msg("a technician records this reader")
+	if err := g.record(spec, g.traceHeader(spec, state.Identity.Model, state.Identity.Baud), personal, w, stop); err != nil {
+		c.log.Warn().Err(err).Str("reader", spec.Name).Msg("the recording ended early")
 	}
 }
 
-// capture asks the daemon for a recording until the context ends.
-func (d *answering) capture(ctx context.Context, name string, personal bool, w io.Writer) error {
-	query := url.Values{"reader": {name}}
-	if personal {
-		query.Set("personal", "1")
-	}
-	open, shut := io.Pipe()
-	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		shut.Close()
-		time.AfterFunc(captureTail, cancel)
-	})
-	defer stop()
-	body, err := d.ask(whole, http.MethodPost, "/capture", query, open)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	_, err = io.Copy(w, body)
-	return err
-}
-
-// captureDirectly records a reader that no daemon has.
-func (g *diagnosed) captureDirectly(ctx context.Context, personal bool, w io.Writer) error {
+// Capture writes what passes on the wire of a reader that no daemon has to w,
+// until the context ends.
+func (g *Examiner) Capture(ctx context.Context, personal bool, w io.Writer) error {
 	spec, err := g.oneReader(ctx)
 	if err != nil {
-		return &exitError{diagUnknown, err}
+		return err
 	}
 	reading, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var loop sync.WaitGroup
@@ -164,26 +139,7 @@ func (g *diagnosed) captureDirectly(ctx context.Context, personal bool, w io.Wri
 	stop := make(chan struct{})
 	defer context.AfterFunc(ctx, func() { close(stop) })()
 	recorded := make(chan error, 1)
-	go func() { recorded <- g.record(spec, traceHeader(spec, "", spec.Baud), personal, w, stop) }()
+	go func() { recorded <- g.record(spec, g.traceHeader(spec, "", spec.Baud), personal, w, stop) }()
 	loop.Go(func() { g.read(reading, spec, &firstTap{taps: make(chan reader.Tap, 1)}) })
 	return <-recorded
-}
-
-// captureTo records into a new file until the context ends.
-func (a *app) captureTo(ctx context.Context, file string, personal bool, record func(ctx context.Context, personal bool, w io.Writer) error) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return &exitError{diagUnknown, fmt.Errorf("--capture: %w", err)}
-	}
-	if personal {
-		fmt.Fprintln(a.err, a.say("注意：记录包含证件上的全部个人信息，用后立即销毁。", "warning: the recording holds everything on the cards; destroy it after use."))
-	}
-	fmt.Fprintln(a.err, a.say("正在记录。空置数秒，放上证件，取走，再放一次再取走；最后按 Ctrl-C。",
-		"recording. Leave the reader empty for a few seconds, place a card, lift it, place and lift it once more; then press Ctrl-C."))
-	err = record(ctx, personal, f)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		fmt.Fprintln(a.out, file)
-	}
-	return err
 }

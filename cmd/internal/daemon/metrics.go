@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -10,18 +10,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"idtap/publisher/bus"
 	"idtap/publisher/outbox"
 	"idtap/reader"
 )
 
-// metrics is a collector that asks the parts at each scrape. docs/alerts.yaml
-// has rules on it.
-type metrics struct {
-	health *health
-	read   prometheus.Histogram
+// monitor answers how the desk is, from what the parts know. As a collector of
+// metrics it asks them at each scrape; docs/alerts.yaml has rules on those.
+type monitor struct {
+	states  *states
+	queue   *outbox.Queue
+	bus     *bus.Bus
+	zone    *time.Location
+	deskID  string
+	version string
+	read    prometheus.Histogram
 }
 
-func (m *metrics) tapped(t reader.Tap) { m.read.Observe(t.ReadTime.Seconds()) }
+func (m *monitor) tapped(t reader.Tap) { m.read.Observe(t.ReadTime.Seconds()) }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("idtap_"+name, help, labels, nil)
@@ -57,24 +63,24 @@ var (
 	descExpiry     = describe("bus_expiry_timestamp_seconds", "When a certificate or the credentials end.", "what")
 )
 
-func newMetrics(h *health) *metrics {
-	return &metrics{health: h, read: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "idtap_read_duration_seconds",
+func newMonitor(s *states, q *outbox.Queue, b *bus.Bus, zone *time.Location, deskID, version string) *monitor {
+	return &monitor{states: s, queue: q, bus: b, zone: zone, deskID: deskID, version: version, read: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "idtap_read_duration_seconds",
 		Help: "From finding a card to the last byte of the read that counts.", Buckets: []float64{0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10}})}
 }
 
 // Describe implements prometheus.Collector.
-func (m *metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
+func (m *monitor) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
 
 // Collect implements prometheus.Collector.
-func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+func (m *monitor) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
-	gauge(descBuild, 1, version)
-	for _, s := range m.health.states() {
+	gauge(descBuild, 1, m.version)
+	for _, s := range m.states.list() {
 		gauge(descReaderUp, number(takesCards(s)), s.Reader)
 		counter(descReaderTaps, s.Counts.Taps, s.Reader)
 		counter(descReaderReads, s.Counts.Reads, s.Reader)
@@ -82,11 +88,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		counter(descReaderUnity, s.Counts.Disagreed, s.Reader)
 		counter(descReaderAgain, s.Counts.Reopened, s.Reader)
 	}
-	for outcome, n := range m.health.tapped() {
+	for outcome, n := range m.states.counts() {
 		counter(descTaps, n, string(outcome))
 	}
 	m.read.Collect(ch)
-	if s, err := m.health.queueStats(); err == nil {
+	if s, err := m.queueStats(); err == nil {
 		gauge(descWaiting, float64(s.Waiting))
 		oldest := 0.0
 		if !s.Oldest.IsZero() {
@@ -101,7 +107,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(descFull, number(s.Full))
 		gauge(descDamaged, number(s.Fault != ""))
 	}
-	h := m.health.daemon.bus.Health()
+	h := m.bus.Health()
 	gauge(descConnected, number(h.Connected))
 	gauge(descDelivering, number(h.Delivering()))
 	gauge(descLocal, number(h.Local))
@@ -146,20 +152,20 @@ func takesCards(s reader.State) bool {
 // queueWait bounds a question to the queue.
 const queueWait = 2 * time.Second
 
-func (h *health) queueStats() (outbox.Stats, error) {
+func (m *monitor) queueStats() (outbox.Stats, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), queueWait)
 	defer cancel()
-	return h.daemon.queue.Stats(ctx)
+	return m.queue.Stats(ctx)
 }
 
 // handlers are the paths for monitoring on the page's listener.
-func (h *health) handlers(m *metrics) map[string]http.Handler {
+func (m *monitor) handlers() map[string]http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return map[string]http.Handler{
 		"/metrics": promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 2, Timeout: 5 * time.Second}),
-		"/healthz": answerProbe(h.alive),
-		"/readyz":  answerProbe(h.ready),
+		"/healthz": answerProbe(m.alive),
+		"/readyz":  answerProbe(m.ready),
 	}
 }
 
@@ -180,22 +186,22 @@ func answerProbe(problems func() []string) http.Handler {
 }
 
 // alive is what a restart could mend: the queue does not answer.
-func (h *health) alive() []string {
-	if _, err := h.queueStats(); err != nil {
+func (m *monitor) alive() []string {
+	if _, err := m.queueStats(); err != nil {
 		return []string{"queue_failed"}
 	}
 	return nil
 }
 
 // ready is why a tap made now would not count.
-func (h *health) ready() []string {
+func (m *monitor) ready() []string {
 	var problems []string
-	if s, err := h.queueStats(); err != nil {
+	if s, err := m.queueStats(); err != nil {
 		problems = append(problems, "queue_failed")
 	} else if s.Full {
 		problems = append(problems, "queue_full")
 	}
-	for _, s := range h.states() {
+	for _, s := range m.states.list() {
 		if takesCards(s) {
 			return problems
 		}

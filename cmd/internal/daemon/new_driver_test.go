@@ -1,9 +1,10 @@
-package main
+package daemon
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -65,10 +66,9 @@ func (frankDriver) Probe(port string) (diagnosis.Check, bool) {
 
 // scratchDesk is a desk whose one reader belongs to a driver that the program
 // has never heard of.
-func scratchDesk(t *testing.T, d driver.Driver, readers ...config.Reader) *diagnosed {
+func scratchDesk(t *testing.T, d driver.Driver, readers ...config.Reader) *Examiner {
 	t.Helper()
-	file, _ := deskFile(t, "")
-	g := fakeDesk(t, file)
+	g := fakeDesk(t, "")
 	g.cfg.Readers = readers
 	if d != nil {
 		g.drivers["scratch"] = d
@@ -116,17 +116,30 @@ func TestNewDriverIsDiagnosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := scratchDesk(t, tt.driver, tt.readers...)
-			r := g.run(t.Context(), false)
+			r := g.Report(t.Context(), false)
 			if got := foundIn(r); !slices.Equal(got, tt.found) {
 				t.Errorf("found %q, want %q", got, tt.found)
 			}
-			var page bytes.Buffer
-			(&sheetPrinter{w: &page, lang: "en"}).print(r)
-			if !strings.Contains(page.String(), tt.says) {
-				t.Errorf("diag prints no %q:\n%s", tt.says, &page)
+			if page := readable(r); !strings.Contains(page, tt.says) {
+				t.Errorf("the report says no %q:\n%s", tt.says, page)
 			}
 		})
 	}
+}
+
+// readable is what a person can read in a report, in English.
+func readable(r diagnosis.Report) string {
+	var b strings.Builder
+	for _, result := range r.Results {
+		fmt.Fprintln(&b, strings.Replace(result.Check, "-", " ", 1))
+		for _, f := range result.Facts {
+			fmt.Fprintf(&b, "%s: %s\n", f.What.En, f.Value)
+		}
+		for _, f := range result.Findings {
+			fmt.Fprintln(&b, f.Code, f.Subject, f.What.En, f.Why.En, f.Do.En, f.Detail)
+		}
+	}
+	return b.String()
 }
 
 // TestNewDriverIsProbed: a port that only the new driver can have is asked by it.
@@ -145,7 +158,7 @@ func TestNewDriverIsCaptured(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var recorded stopAfter
 	recorded.after, recorded.stop = 4, stop
-	if err := g.captureDirectly(ctx, false, &recorded); err != nil {
+	if err := g.Capture(ctx, false, &recorded); err != nil {
 		t.Fatal(err)
 	}
 	read, err := trace.Read(strings.NewReader(recorded.String()))

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"idtap/reader/identity"
 )
 
-// tapWait is how long a test tap waits for a card.
-const tapWait = 20 * time.Second
+// TapWait is how long a test tap waits for a card.
+const TapWait = 20 * time.Second
 
 // slowTap is what a tap may take beyond its bytes' time on the wire.
 const slowTap = 2 * time.Second
@@ -86,14 +86,14 @@ func (s *sink) next(ctx context.Context, name string) (reader.Tap, error) {
 
 // tapCheck waits for a card and says how reading it went. Nothing of it is
 // published, counted or shown.
-func (g *diagnosed) tapCheck() diagnosis.Check {
+func (g *Examiner) tapCheck() diagnosis.Check {
 	return diagnosis.Check{Name: "test-tap", Group: diagnosis.Cards, Run: func(ctx context.Context, s *diagnosis.Sheet) {
 		spec, err := g.oneReader(ctx)
 		if err != nil {
 			s.NotChecked(diagnosis.Say("请用 --reader 指定读卡器", "name the reader with --reader"))
 			return
 		}
-		ctx, cancel := context.WithTimeout(ctx, tapWait)
+		ctx, cancel := context.WithTimeout(ctx, TapWait)
 		defer cancel()
 		tap, baud, err := g.awaitTap(ctx, spec)
 		if err != nil {
@@ -134,7 +134,7 @@ func worst(c identity.Checked) string {
 var errWhichReader = errors.New("name the reader with --reader")
 
 // oneReader is the reader that was named, or the only one.
-func (g *diagnosed) oneReader(ctx context.Context) (driver.Spec, error) {
+func (g *Examiner) oneReader(ctx context.Context) (driver.Spec, error) {
 	list := specs(g.cfg.Readers)
 	if len(list) == 0 {
 		list = g.discovered(ctx)
@@ -149,10 +149,10 @@ func (g *diagnosed) oneReader(ctx context.Context) (driver.Spec, error) {
 
 // awaitTap reads one card, through the daemon's loop where one runs, and gives
 // the rate that the reader was read at, 0 if that is not known.
-func (g *diagnosed) awaitTap(ctx context.Context, spec driver.Spec) (tap reader.Tap, baud int, err error) {
-	if g.daemon != nil {
-		tap, err = g.daemon.sink.next(ctx, spec.Name)
-		state, _ := g.daemon.health.reader(spec.Name)
+func (g *Examiner) awaitTap(ctx context.Context, spec driver.Spec) (tap reader.Tap, baud int, err error) {
+	if g.live != nil {
+		tap, err = g.live.sink.next(ctx, spec.Name)
+		state, _ := g.live.states.reader(spec.Name)
 		return tap, state.Identity.Baud, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -170,7 +170,7 @@ func (g *diagnosed) awaitTap(ctx context.Context, spec driver.Spec) (tap reader.
 }
 
 // read runs the reading loop of the daemon on one reader.
-func (g *diagnosed) read(ctx context.Context, spec driver.Spec, to reader.Sink) {
+func (g *Examiner) read(ctx context.Context, spec driver.Spec, to reader.Sink) {
 	reader.Set{Drivers: g.watched.Registry(g.drivers), Readers: []driver.Spec{spec},
 		Options: reader.Options{Sink: to, Poll: time.Duration(g.cfg.Policy.Poll), Verify: reader.Verify(g.cfg.Policy.VerifyReads), Clock: g.clock,
 			Identity: identity.Options{DeskDivision: g.cfg.Desk.Division, ClockFloor: g.floor}}}.Run(ctx)

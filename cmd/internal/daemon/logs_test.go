@@ -1,8 +1,9 @@
-package main
+package daemon
 
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,7 +66,7 @@ func TestDebugIsNotLimited(t *testing.T) {
 // TestLogFileRotates: the file keeps its bound, and so do its predecessors.
 func TestLogFileRotates(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log", "idtap.log")
-	log, closeLog, err := (&app{}).daemonLogger(config.Log{Level: "debug", Format: "json", File: file, MaxSize: 1 << 20, Keep: 2})
+	log, closeLog, err := OpenLog(config.Log{Level: "debug", Format: "json", File: file, MaxSize: 1 << 20, Keep: 2}, io.Discard, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"encoding/json"
@@ -17,17 +17,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"idtap/driver/simcard"
+	"idtap/publisher"
 	"idtap/publisher/bus"
+	"idtap/reader"
 )
 
 // monitored is a daemon with a page and a server that listens, and a card read.
-func monitored(t *testing.T) (d *running, page, server string) {
+func monitored(t *testing.T) *running {
 	t.Helper()
-	page, server = freeAddress(t), freeAddress(t)
-	file, _ := deskFile(t, "readers: [{name: front, driver: mock, port: \"seed:5\"}]\nnats: {embedded: {listen: \""+server+"\"}}\ndesk_page: {listen: \""+page+"\"}\n")
-	d = runDaemon(t, file)
-	awaitLines(t, d.out, "recorded", 1)
-	return d, "http://" + page, file
+	d := runDesk(t, "readers: [{name: front, driver: mock, port: \"seed:5\"}]\nnats: {embedded: {listen: \"127.0.0.1:0\"}}\ndesk_page: {listen: \"127.0.0.1:0\"}\n")
+	if tap := <-d.taps; tap.Outcome != publisher.Accepted {
+		t.Fatalf("the first tap is %s, want accepted", tap.Outcome)
+	}
+	return d
 }
 
 func fetch(t *testing.T, url string) (int, string) {
@@ -47,8 +49,8 @@ func fetch(t *testing.T, url string) (int, string) {
 // TestMetrics: Prometheus' own linter takes them, docs/alerts.yaml uses none
 // that is not there, and nothing personal is in them.
 func TestMetrics(t *testing.T) {
-	_, page, _ := monitored(t)
-	code, text := fetch(t, page+"/metrics")
+	page := monitored(t).at.Page
+	code, text := fetch(t, page+"metrics")
 	if code != http.StatusOK {
 		t.Fatal(code, text)
 	}
@@ -66,7 +68,7 @@ func TestMetrics(t *testing.T) {
 	}
 	impersonal(t, text, simcard.Generate(5, 50))
 
-	rules, err := os.ReadFile("../../docs/alerts.yaml")
+	rules, err := os.ReadFile("../../../docs/alerts.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,9 +102,9 @@ func TestMetrics(t *testing.T) {
 
 // TestProbes: alive and ready while a tap would count.
 func TestProbes(t *testing.T) {
-	_, page, _ := monitored(t)
+	page := monitored(t).at.Page
 	for _, path := range []string{"/healthz", "/readyz"} {
-		if code, text := fetch(t, page+path); code != http.StatusOK || !strings.Contains(text, `"ok"`) {
+		if code, text := fetch(t, page+path[1:]); code != http.StatusOK || !strings.Contains(text, `"ok"`) {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
@@ -110,14 +112,16 @@ func TestProbes(t *testing.T) {
 
 // TestNotReadyWithoutAReader: alive, but a tap would not count.
 func TestNotReadyWithoutAReader(t *testing.T) {
-	page := freeAddress(t)
-	file, _ := deskFile(t, "readers: [{name: front, driver: serial, port: /dev/no-such-port}]\ndesk_page: {listen: \""+page+"\"}\n")
-	d := runDaemon(t, file)
-	awaitLog(t, d, `"state":"away"`)
-	if code, text := fetch(t, "http://"+page+"/healthz"); code != http.StatusOK {
+	d := runDesk(t, "readers: [{name: front, driver: serial, port: /dev/no-such-port}]\ndesk_page: {listen: \"127.0.0.1:0\"}\n")
+	for s := range d.states {
+		if s.Phase == reader.Away {
+			break
+		}
+	}
+	if code, text := fetch(t, d.at.Page+"healthz"); code != http.StatusOK {
 		t.Errorf("%d %s", code, text)
 	}
-	if code, text := fetch(t, "http://"+page+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "reader_none") {
+	if code, text := fetch(t, d.at.Page+"readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "reader_none") {
 		t.Errorf("%d %s", code, text)
 	}
 }
@@ -125,8 +129,9 @@ func TestNotReadyWithoutAReader(t *testing.T) {
 // TestMicroService: what `nats micro` asks is answered, without anything of the
 // cards that were read.
 func TestMicroService(t *testing.T) {
-	_, _, file := monitored(t)
-	runtime, err := bus.ReadRuntime(strings.TrimSuffix(file, "desk.yaml") + "queue/runtime.json")
+	d := monitored(t)
+	runtime, err := ReadRuntime(d.runtimeFile)
+
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,5 +184,17 @@ func TestMicroService(t *testing.T) {
 	ask(bus.ServiceSubject("410105", "d1", "diag"), &report)
 	if report.Level != "ok" || report.Via != "daemon" || len(report.Results) == 0 {
 		t.Errorf("%s", fmt.Sprint(report))
+	}
+}
+
+// impersonal fails if text holds anything that one of the cards carries.
+func impersonal(t *testing.T, text string, cards []simcard.Card) {
+	t.Helper()
+	for i, c := range cards {
+		for _, s := range append([]string{c.Name, c.NameEn, c.Number, c.Address}, c.Appended...) {
+			if len(s) > 3 && strings.Contains(text, s) {
+				t.Errorf("card %d shows", i)
+			}
+		}
 	}
 }

@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// control is the socket on which a daemon answers `idtap diag`: it lies in the
+// queue's directory, which only the daemon's user may enter, so whoever reaches
+// it may ask.
+//
+//	GET /report?reader=NAME&tap=1        diagnosis.Report
+//	POST /capture?reader=NAME&personal=1 a trace, until the request's body ends
+//
+// docs/decisions/diag-socket.md says why it is a socket.
+type control struct {
+	l        net.Listener
+	examiner func() *Examiner // of the desk, from inside
+	log      zerolog.Logger
+}
+
+func controlPath(dir string) string { return filepath.Join(dir, "idtap.sock") }
+
+// listenControl opens the socket. One that an earlier process left behind is
+// replaced: the queue's lock says that nobody uses it.
+func listenControl(dir string, examiner func() *Examiner, log zerolog.Logger) (*control, error) {
+	path := controlPath(dir)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	return &control{l, examiner, log}, nil
+}
+
+// serve answers until the context ends.
+func (c *control) serve(ctx context.Context) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /report", c.report)
+	mux.HandleFunc("POST /capture", c.capture)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	if err := srv.Serve(c.l); err != nil && ctx.Err() == nil {
+		c.log.Warn().Err(err).Msg("idtap diag cannot ask this daemon any more")
+	}
+}
+
+func (c *control) report(w http.ResponseWriter, r *http.Request) {
+	g := c.examiner()
+	g.only = r.FormValue("reader")
+	if g.only != "" && !g.Has(g.only) {
+		http.Error(w, ErrNoSuchReader.Error(), http.StatusNotFound)
+		return
+	}
+	report := g.Report(r.Context(), r.FormValue("tap") != "")
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(report)
+}
+
+// Has reports whether there is a reader of that name.
+func (g *Examiner) Has(name string) bool {
+	for _, r := range g.cfg.Readers {
+		if r.Name == name {
+			return true
+		}
+	}
+	if g.live != nil {
+		_, known := g.live.states.reader(name)
+		return known
+	}
+	for _, s := range g.discovered(context.Background()) {
+		if s.Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/rs/zerolog"
+
+	"idtap/config"
+	"idtap/driver"
+	"idtap/publisher"
+)
+
+// Options is what a daemon and an Examiner need beside the configuration.
+type Options struct {
+	Demo        bool            // a demonstration: test events, ports that are free
+	Version     string          // of this program
+	Lang        string          // of remedies in the log: zh or en
+	Floor       time.Time       // a moment that certainly lies in the past
+	Drivers     driver.Registry // kinds of reader that can be opened
+	RuntimeFile string          // where a running daemon says how to reach it
+	Clock       clockwork.Clock // nil: the real one
+	Log         zerolog.Logger
+	Observers   []publisher.Observer // see each tap and state beside page and bus
+	Started     func(Address)        // is called once all parts run; nil: nobody
+}
+
+func (o Options) clock() clockwork.Clock {
+	if o.Clock == nil {
+		return clockwork.NewRealClock()
+	}
+	return o.Clock
+}
+
+func (o Options) say(zh, en string) string {
+	if o.Lang == "zh" {
+		return zh
+	}
+	return en
+}
+
+// Address is where a running daemon can be reached.
+type Address struct {
+	Page   string // URL of the page; "": it is off
+	Server string // of the bus; "": embedded, and no port is open
+	Data   string // directory of the queue
+}
+
+// ConfigError is a mistake in the configuration that only starting shows.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// stopWithin is how long a daemon may take to stop, whatever a reader or the bus
+// is doing. What is still running then is left: the queue is synced at every
+// accepted tap, so nothing can be lost by it.
+const stopWithin = 1500 * time.Millisecond
+
+// Run runs a daemon until the context ends, which is no error, or a part fails
+// for good. A *ConfigError is the configuration's fault.
+func Run(ctx context.Context, cfg config.Config, o Options) error {
+	for _, w := range cfg.Warnings {
+		o.Log.Warn().Msg(w.En)
+	}
+	d := &daemon{cfg: cfg, o: o}
+	defer d.removeRuntime()
+	if err := d.start(ctx); err != nil {
+		d.stop()
+		if ctx.Err() != nil { // asked to stop while starting
+			return nil
+		}
+		return err
+	}
+	if o.Started != nil {
+		o.Started(d.addresses())
+	}
+	err := d.wait(ctx)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		d.stop()
+	}()
+	select {
+	case <-stopped:
+	case <-o.clock().After(stopWithin):
+		o.Log.Warn().Msg("something did not stop in time and is left running; nothing accepted is lost by it")
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
