@@ -16,8 +16,8 @@ import (
 
 	"idtap/driver"
 	"idtap/driver/sam"
+	"idtap/driver/simcard"
 	"idtap/driver/trace"
-	"idtap/reader/card/cardtest"
 )
 
 var updateGolden = flag.Bool("update", false, "rewrite the golden files")
@@ -29,8 +29,8 @@ var decodeArgs = []string{"decode", "--division", "410105", "--at", "2026-11-21"
 
 func sampleCards() []driver.RawCard {
 	var out []driver.RawCard
-	for _, f := range []cardtest.Fields{cardtest.Resident(), cardtest.HMTPermit(), cardtest.ForeignPR2017(), cardtest.ForeignPR2023()} {
-		out = append(out, cardtest.Encode(f))
+	for _, f := range simcard.Samples() {
+		out = append(out, f.Raw())
 	}
 	return out
 }
@@ -132,9 +132,9 @@ func TestDecodeReadsEveryForm(t *testing.T) {
 }
 
 func TestDecodeAppendedAddressesBelongToTheCardBefore(t *testing.T) {
-	f := cardtest.Resident()
+	f := simcard.SampleResident()
 	f.Appended = []string{"甘肃省会宁县甲镇1号", "河南省郑州市金水区乙路2号"}
-	cards := []driver.RawCard{cardtest.Encode(f), cardtest.Encode(cardtest.Resident())}
+	cards := []driver.RawCard{f.Raw(), simcard.SampleResident().Raw()}
 	for name, in := range forms(t, cards) {
 		code, out, errs := runWith(bytes.NewReader(in), decodeArgs...)
 		if code != exitOK {
@@ -203,10 +203,10 @@ func TestDecodeRubbish(t *testing.T) {
 // TestDecodePaddedAddresses: a module that answers 30 03 with all four slots of
 // the card's file makes the same of a card as one that sends the records alone.
 func TestDecodePaddedAddresses(t *testing.T) {
-	f := cardtest.Resident()
+	f := simcard.SampleResident()
 	f.Appended = []string{"河南省郑州市金水区样本路9号"}
-	alone := cardtest.Encode(f)
-	padded := cardtest.Encode(f)
+	alone := f.Raw()
+	padded := f.Raw()
 	var spaces [70]byte
 	for i := 0; i < len(spaces); i += 2 {
 		spaces[i] = ' '
@@ -231,8 +231,8 @@ func TestDecodePaddedAddresses(t *testing.T) {
 
 // A card that cannot be understood is answered with its finding, and fails.
 func TestDecodeUnknownAndBlankCards(t *testing.T) {
-	blank := cardtest.Encode(cardtest.Fields{Mark: " "})
-	unknown := cardtest.Encode(cardtest.Fields{Mark: "Q"})
+	blank := simcard.Card{Kind: simcard.Resident}.Raw()
+	unknown := simcard.Card{Kind: simcard.Resident, Mark: 'Q'}.Raw()
 	code, out, _ := runWith(bytes.NewReader(append(blank.Text[:], unknown.Text[:]...)), decodeArgs...)
 	lines := strings.Split(out, "\n")
 	if code != exitFailed || len(lines) != 3 || !strings.Contains(lines[0], "card_blank") ||

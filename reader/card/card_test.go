@@ -13,15 +13,14 @@ import (
 	"idtap/driver"
 	"idtap/driver/simcard"
 	"idtap/reader/card"
-	"idtap/reader/card/cardtest"
 )
 
 func str(t card.Text) string { return string(utf16.Decode(t.Trim())) }
 
 // fields reads a document back into what it was encoded from.
-func fields(d card.Document) cardtest.Fields {
-	f := cardtest.Fields{
-		Mark: string(rune(d.Mark)), Name: str(d.Name), NameEn: str(d.NameEn), Sex: str(d.Sex), Ethnic: str(d.Ethnic),
+func fields(d card.Document) simcard.Card {
+	f := simcard.Card{
+		Kind: string(d.Kind), Name: str(d.Name), NameEn: str(d.NameEn), Sex: str(d.Sex), Ethnic: str(d.Ethnic),
 		Birth: str(d.Birth), Address: str(d.Address), Number: str(d.Number), Authority: str(d.Authority),
 		ValidFrom: str(d.ValidFrom), ValidTo: str(d.ValidTo), PassNumber: str(d.PassNumber), IssueCount: str(d.IssueCount),
 		Nationality: str(d.Nationality), Version: str(d.Version), AuthorityCode: str(d.AuthorityCode),
@@ -34,13 +33,13 @@ func fields(d card.Document) cardtest.Fields {
 }
 
 func TestParseReadsAllFourLayouts(t *testing.T) {
-	for kind, want := range map[card.Kind]cardtest.Fields{
-		card.Resident:      cardtest.Resident(),
-		card.HMTPermit:     cardtest.HMTPermit(),
-		card.ForeignPR2017: cardtest.ForeignPR2017(),
-		card.ForeignPR2023: cardtest.ForeignPR2023(),
+	for kind, want := range map[card.Kind]simcard.Card{
+		card.Resident:      simcard.SampleResident(),
+		card.HMTPermit:     simcard.SampleHMTPermit(),
+		card.ForeignPR2017: simcard.SampleForeignPR2017(),
+		card.ForeignPR2023: simcard.SampleForeignPR2023(),
 	} {
-		d := card.Parse(cardtest.Encode(want))
+		d := card.Parse(want.Raw())
 		if d.Kind != kind {
 			t.Errorf("kind is %s, want %s", d.Kind, kind)
 		}
@@ -76,31 +75,32 @@ func TestRoundTripOfAllLayouts(t *testing.T) {
 		return b.String()
 	}
 	for range 5000 {
-		f := cardtest.Fields{Mark: []string{" ", "J", "I", "Y"}[r.IntN(4)], Name: text(15), Sex: text(1), Birth: text(8),
+		f := simcard.Card{Kind: simcard.Samples()[r.IntN(4)].Kind, Name: text(15), Sex: text(1), Birth: text(8),
 			Number: text(15), ValidFrom: text(8), ValidTo: text(8)}
-		switch f.Mark {
-		case " ", "J":
+		switch f.Kind {
+		case simcard.Resident, simcard.HMTPermit:
 			f.Address, f.Authority, f.Number = text(35), text(15), text(18)
-			if f.Mark == "J" {
+			if f.Kind == simcard.HMTPermit {
 				f.PassNumber, f.IssueCount = text(9), text(2)
 			} else {
 				f.Ethnic = text(2)
 			}
-		case "I":
+		case simcard.ForeignPR2017:
 			f.NameEn, f.Nationality, f.Version, f.AuthorityCode = text(60), text(3), text(2), text(4)
-		case "Y":
+		case simcard.ForeignPR2023:
 			f.NameEn, f.Number, f.Nationality, f.Renewals, f.OldLink = text(46), text(18), text(3), text(2), text(3)
 		}
 		for range r.IntN(5) {
 			f.Appended = append(f.Appended, text(35))
 		}
-		if got := fields(card.Parse(cardtest.Encode(f))); !reflect.DeepEqual(got, f) {
-			t.Fatalf("mark %q: a field differs", f.Mark)
+		if got := fields(card.Parse(f.Raw())); !reflect.DeepEqual(got, f) {
+			t.Fatalf("%s: a field differs", f.Kind)
 		}
 	}
 }
 
-// The simulator's encoder was written by somebody else: both must agree.
+// TestParseReadsTheSimulatorsCards: every generated card is read as one of the
+// four kinds.
 func TestParseReadsTheSimulatorsCards(t *testing.T) {
 	kinds := map[card.Kind]int{}
 	for _, c := range simcard.Generate(7, 200) {
@@ -118,17 +118,17 @@ func TestParseReadsTheSimulatorsCards(t *testing.T) {
 func TestTrap06_FlagDecidesTheLayoutFirst(t *testing.T) {
 	// A 2023 card read as a resident's would show its renewal count as an ethnic
 	// group; a permit has none either.
-	y := card.Parse(cardtest.Encode(cardtest.ForeignPR2023()))
+	y := card.Parse(simcard.SampleForeignPR2023().Raw())
 	if y.Kind != card.ForeignPR2023 || y.Ethnic != nil || str(y.Renewals) != "01" || y.Address != nil {
 		t.Error("the 2023 card is read by another layout")
 	}
-	if len(y.NameEn) != 46 || str(y.NameEn) != cardtest.ForeignPR2023().NameEn {
+	if len(y.NameEn) != 46 || str(y.NameEn) != simcard.SampleForeignPR2023().NameEn {
 		t.Error("the English name is not joined from 35 and 11 units")
 	}
-	if j := card.Parse(cardtest.Encode(cardtest.HMTPermit())); j.Ethnic != nil {
+	if j := card.Parse(simcard.SampleHMTPermit().Raw()); j.Ethnic != nil {
 		t.Error("a permit has an ethnic group")
 	}
-	i := card.Parse(cardtest.Encode(cardtest.ForeignPR2017()))
+	i := card.Parse(simcard.SampleForeignPR2017().Raw())
 	if len(i.Number) != 15 || str(i.Sex) != "2" || str(i.Birth) != "19901231" || i.Authority != nil {
 		t.Error("the 2017 card is read by another layout")
 	}
@@ -136,15 +136,15 @@ func TestTrap06_FlagDecidesTheLayoutFirst(t *testing.T) {
 
 func TestTrap07_UnknownFlagIsNotAResident(t *testing.T) {
 	for _, mark := range []string{"j", "K", "0", "\x00", "\u3000", "Ｊ", "\uffff", "长"} {
-		f := cardtest.Resident()
-		raw := cardtest.Encode(f)
+		f := simcard.SampleResident()
+		raw := f.Raw()
 		u := utf16.Encode([]rune(mark))[0]
 		raw.Text[248], raw.Text[249] = byte(u), byte(u>>8)
 		d := card.Parse(raw)
 		if d.Kind != card.Unknown || d.Mark != u {
 			t.Errorf("mark %q gives %s", mark, d.Kind)
 		}
-		if got := fields(d); !reflect.DeepEqual(got, cardtest.Fields{Mark: string(rune(u))}) {
+		if got := fields(d); !reflect.DeepEqual(got, simcard.Card{Kind: string(card.Unknown)}) {
 			t.Errorf("mark %q: a field is read", mark)
 		}
 	}
@@ -159,17 +159,17 @@ func TestTrap08_TrimsSpacesAndZerosAtTheEndsOnly(t *testing.T) {
 		}
 	}
 	// Names on I and Y cards contain spaces: the number is found by offset.
-	f := cardtest.ForeignPR2017()
+	f := simcard.SampleForeignPR2017()
 	f.NameEn = "A B C 110105194912310020 D"
-	if got := str(card.Parse(cardtest.Encode(f)).Number); got != f.Number {
+	if got := str(card.Parse(f.Raw()).Number); got != f.Number {
 		t.Error("the number was looked for behind a space")
 	}
 }
 
 func TestTrap24_AppendedAddressesUpToFour(t *testing.T) {
-	f := cardtest.Resident()
+	f := simcard.SampleResident()
 	f.Appended = []string{"甲地1号", "", "乙地2号", "丙地3号"}
-	if got := fields(card.Parse(cardtest.Encode(f))); !reflect.DeepEqual(got.Appended, f.Appended) {
+	if got := fields(card.Parse(f.Raw())); !reflect.DeepEqual(got.Appended, f.Appended) {
 		t.Error("appended addresses differ")
 	}
 }
@@ -182,7 +182,7 @@ func TestBlank(t *testing.T) {
 	if !card.Parse(zeros).Blank() || !card.Parse(spaces).Blank() {
 		t.Error("padding is not blank")
 	}
-	if card.Parse(cardtest.Encode(cardtest.Resident())).Blank() {
+	if card.Parse(simcard.SampleResident().Raw()).Blank() {
 		t.Error("a card is blank")
 	}
 	spaces.Text[17] = 0x20
@@ -192,7 +192,7 @@ func TestBlank(t *testing.T) {
 }
 
 func TestDocumentKeepsRawTextAndCopies(t *testing.T) {
-	raw := cardtest.Encode(cardtest.Resident())
+	raw := simcard.SampleResident().Raw()
 	d := card.Parse(raw)
 	if d.Raw() != raw.Text {
 		t.Error("the raw text differs")
@@ -208,8 +208,8 @@ func TestDocumentKeepsRawTextAndCopies(t *testing.T) {
 }
 
 func TestNothingPrintsACard(t *testing.T) {
-	f := cardtest.Resident()
-	d := card.Parse(cardtest.Encode(f))
+	f := simcard.SampleResident()
+	d := card.Parse(f.Raw())
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
 		fmt.Fprintf(&out, verb+verb+verb, d, &d, d.Name)
@@ -227,8 +227,8 @@ func TestNothingPrintsACard(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, c := range []cardtest.Fields{cardtest.Resident(), cardtest.HMTPermit(), cardtest.ForeignPR2017(), cardtest.ForeignPR2023()} {
-		raw := cardtest.Encode(c)
+	for _, c := range simcard.Samples() {
+		raw := c.Raw()
 		f.Add(raw.Text[:], []byte{})
 		f.Add(raw.Text[:], raw.Text[52:122])
 	}

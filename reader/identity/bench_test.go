@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"idtap/driver/simcard"
 	"idtap/reader/card"
-	"idtap/reader/card/cardtest"
 	"idtap/reader/identity"
 )
 
@@ -26,7 +26,7 @@ var bands = []identity.Group{
 
 // BenchmarkDecodeAndNumber is decode, normalise and the number's checks.
 func BenchmarkDecodeAndNumber(b *testing.B) {
-	raw := cardtest.Encode(cardtest.Resident())
+	raw := simcard.SampleResident().Raw()
 	today := identity.DateOf(day)
 	measure(b, numberGoalNS, numberGoalAllocs, func() {
 		doc := card.Parse(raw)
@@ -39,9 +39,9 @@ func BenchmarkDecodeAndNumber(b *testing.B) {
 
 // BenchmarkIdentity is everything from the text block to the relation.
 func BenchmarkIdentity(b *testing.B) {
-	f := cardtest.Resident()
+	f := simcard.SampleResident()
 	f.Appended = []string{"甘肃省白银市会宁县会师镇样本路3号"}
-	raw := cardtest.Encode(f)
+	raw := f.Raw()
 	o := identity.Options{Now: day, DeskDivision: "410105", Groups: bands}
 	identity.Check(card.Parse(raw), o) // the table loads once per process
 	measure(b, identityGoalNS, identityGoalAllocs, func() {

@@ -5,14 +5,14 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"idtap/driver/simcard"
 	"idtap/reader/card"
-	"idtap/reader/card/cardtest"
 	"idtap/reader/identity"
 )
 
 func TestDotsAreUnifiedBetweenHanOnly(t *testing.T) {
 	for _, dot := range "•・･‧∙⋅\u0387．.。․●" {
-		c := resident(func(f *cardtest.Fields) { f.Name = "阿依" + string(dot) + "木江" })
+		c := resident(func(f *simcard.Card) { f.Name = "阿依" + string(dot) + "木江" })
 		if c.Name != "阿依·木江" {
 			t.Errorf("U+%04X is not unified", dot)
 		}
@@ -24,7 +24,7 @@ func TestDotsAreUnifiedBetweenHanOnly(t *testing.T) {
 		"阿依·木江": "阿依·木江", "阿.B": "阿.B", ".阿": ".阿", "阿.": "阿.", "A.B": "A.B", "阿•木•江": "阿·木·江", "\ue000•江": "\ue000·江",
 		"阿..江": "阿..江",
 	} {
-		if c := resident(func(f *cardtest.Fields) { f.Name = in }); c.Name != want {
+		if c := resident(func(f *simcard.Card) { f.Name = in }); c.Name != want {
 			t.Errorf("%q becomes %q, want %q", in, c.Name, want)
 		}
 	}
@@ -77,7 +77,7 @@ func runeOf(t *testing.T, hex string) rune {
 // the first nine.
 func TestNamesAreNotNormalised(t *testing.T) {
 	for _, r := range "\uf92c\uf979\uf995\uf9e7\uf9f1\ufa0c\ufa0d\ufa18\ufa20\ufa0e\ufa0f\ufa11\u2e81䶮𠮷\U00020087" {
-		c := resident(func(f *cardtest.Fields) { f.Name = "样" + string(r) })
+		c := resident(func(f *simcard.Card) { f.Name = "样" + string(r) })
 		if c.Name != "样"+string(r) {
 			t.Errorf("U+%04X was rewritten", r)
 		}
@@ -91,7 +91,7 @@ func TestLoneSurrogatesAreFlagged(t *testing.T) {
 	for name, units := range map[string][]uint16{
 		"high alone": {'样', 0xD842}, "low alone": {0xDFB7, '样'}, "reversed": {0xDFB7, 0xD842}, "high before text": {0xD842, '样'},
 	} {
-		raw := cardtest.Encode(cardtest.Resident())
+		raw := simcard.SampleResident().Raw()
 		for i := range 15 {
 			u := uint16(' ')
 			if i < len(units) {
@@ -105,7 +105,7 @@ func TestLoneSurrogatesAreFlagged(t *testing.T) {
 			t.Errorf("%s: raw units are lost", name)
 		}
 	}
-	if c := resident(func(f *cardtest.Fields) { f.Name = "𠮷" }); c.Name != "𠮷" || c.NameRaw != "" {
+	if c := resident(func(f *simcard.Card) { f.Name = "𠮷" }); c.Name != "𠮷" || c.NameRaw != "" {
 		t.Error("a proper pair is not kept")
 	}
 }
