@@ -85,7 +85,7 @@ func codesPart() string {
 	}
 	b.WriteString("\n## Statuses of the module\n\nSW3 of its answers; a technician meets them in logs and traces.\n\n| status | class | 中文 | English |\n|---|---|---|---|\n")
 	for _, m := range sam.Meanings() {
-		fmt.Fprintf(&b, "| `%02X` | %s | %s | %s |\n", m.SW3, m.Class, m.Zh, m.En)
+		fmt.Fprintf(&b, "| `%02X` | %s | %s | %s |\n", m.SW3, m.Class, m.Text().Zh, m.Text().En)
 	}
 	b.WriteString("\n")
 	return b.String()
@@ -106,7 +106,7 @@ func TestCatalogueIsWhole(t *testing.T) {
 			}
 			seen[e.Code], known[e.Code] = true, true
 			for what, text := range map[string]diagnosis.Text{"what": e.What, "why": e.Why, "do": e.Do} {
-				if text.Zh == "" || text.En == "" || strings.ContainsAny(text.Zh+text.En, "|\n") {
+				if text.Zh == "" || text.En == "" || text.Zh == text.En || strings.ContainsAny(text.Zh+text.En, "|\n") {
 					t.Errorf("%s: %s is %q", e.Code, what, text)
 				}
 			}

@@ -73,7 +73,7 @@ func (p *sheetPrinter) result(r diagnosis.Result) {
 	}
 	fmt.Fprintln(p.w, head)
 	for _, f := range r.Facts {
-		fmt.Fprintf(p.w, "    %s%s%s\n", f.What.In(p.lang), p.say("：", ": "), f.Value)
+		fmt.Fprintf(p.w, "    %s%s%s\n", f.What.In(p.lang), p.say("：", ": "), f.ValueIn(p.lang))
 	}
 	for _, f := range r.Findings {
 		p.finding(f)
@@ -92,7 +92,7 @@ func (p *sheetPrinter) finding(f diagnosis.Finding) {
 	fmt.Fprintf(p.w, "  %s %s\n", p.paint(f.Level, mark), p.paint(f.Level, title))
 	what := f.What.In(p.lang)
 	if f.Detail != "" {
-		what += p.say("（", " (") + f.Detail + p.say("）", ")")
+		what += p.say("（", " (") + f.DetailIn(p.lang) + p.say("）", ")")
 	}
 	var also []string
 	for _, a := range f.Also {

@@ -11,10 +11,7 @@ import (
 )
 
 // ClockWrong also explains certificates that seem not to be valid.
-var ClockWrong = Entry{Code: "clock_wrong", Level: Critical, Who: Technician,
-	What: Say("电脑时钟不对", "The computer's clock is wrong"),
-	Why:  Say("主板电池没电或未对时：有效期、年龄和事件时间都会算错，证书也会被判为无效", "A dead battery or no time source: validity, ages and event times come out wrong, and certificates look invalid"),
-	Do:   Say("对准时间并开启网络对时（timedatectl set-ntp true）", "Set the time and turn on network time (timedatectl set-ntp true)")}
+var ClockWrong = NewEntry(texts, "clock_wrong", Critical)
 
 // MaxSkew is how far a clock may be from the bus's before it is called wrong.
 const MaxSkew = 2 * time.Minute
@@ -24,9 +21,9 @@ const MaxSkew = 2 * time.Minute
 func ClockCheck(clock clockwork.Clock, floor time.Time, zone *time.Location) Check {
 	return Check{Name: "clock", Group: System, Run: func(_ context.Context, s *Sheet) {
 		now := clock.Now()
-		s.Fact(Say("时间", "time"), "%s", now.In(zone).Format("2006-01-02 15:04:05 -07:00"))
+		s.Fact(texts.Say("time"), "%s", now.In(zone).Format("2006-01-02 15:04:05 -07:00"))
 		if now.Before(floor) {
-			s.Find(ClockWrong, "", "earlier than this program, which was made on "+floor.Format(time.DateOnly))
+			s.Find(ClockWrong, "", texts.Say("before_build", floor.Format(time.DateOnly)))
 		}
 	}}
 }
@@ -37,10 +34,10 @@ func SuspendCheck(sys string) Check {
 	return Check{Name: "suspend", Group: System, Run: func(_ context.Context, s *Sheet) {
 		b, err := os.ReadFile(filepath.Join(sys, "power", "suspend_stats", "success"))
 		if err != nil {
-			s.NotChecked(Say("此系统不记录休眠", "this system keeps no count of it"))
+			s.NotChecked(texts.Say("no_sleep_count"))
 			return
 		}
-		s.Fact(Say("开机以来休眠次数", "times asleep since the start"), "%s", strings.TrimSpace(string(b)))
+		s.Fact(texts.Say("times_asleep"), "%s", strings.TrimSpace(string(b)))
 	}}
 }
 

@@ -17,7 +17,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"idtap/internal/text"
@@ -119,15 +118,33 @@ type Entry struct {
 // Finding is something wrong.
 type Finding struct {
 	Entry
-	Subject string    `json:"subject,omitempty"` // the reader, port, file or process that it is about
-	Detail  string    `json:"detail,omitempty"`  // facts, e.g. "ModemManager (pid 812)"
-	Also    []Finding `json:"also,omitempty"`    // what follows from it
+	Subject  string    `json:"subject,omitempty"`   // the reader, port, file or process that it is about
+	Detail   string    `json:"detail,omitempty"`    // facts, e.g. "ModemManager (pid 812)"
+	DetailZh string    `json:"detail_zh,omitempty"` // the same in Chinese where it differs
+	Also     []Finding `json:"also,omitempty"`      // what follows from it
+}
+
+// DetailIn returns the facts in a language.
+func (f Finding) DetailIn(lang text.Lang) string {
+	if lang == text.Zh && f.DetailZh != "" {
+		return f.DetailZh
+	}
+	return f.Detail
 }
 
 // Fact is something seen that is neither good nor bad.
 type Fact struct {
-	What  Text   `json:"what"`
-	Value string `json:"value"`
+	What    Text   `json:"what"`
+	Value   string `json:"value"`
+	ValueZh string `json:"value_zh,omitempty"` // the same in Chinese where it differs
+}
+
+// ValueIn returns the value in a language.
+func (f Fact) ValueIn(lang text.Lang) string {
+	if lang == text.Zh && f.ValueZh != "" {
+		return f.ValueZh
+	}
+	return f.Value
 }
 
 // Result is what one check found.
@@ -211,14 +228,25 @@ func (s *Sheet) In(g Group) *Sheet {
 
 func (s *Sheet) empty() bool { return len(s.facts) == 0 && len(s.findings) == 0 && s.skipped == nil }
 
-// Fact notes something seen.
+// Fact notes something seen. The format is the same in both languages, what has
+// words comes as a Text among the arguments.
 func (s *Sheet) Fact(what Text, format string, args ...any) {
-	s.facts = append(s.facts, Fact{what, fmt.Sprintf(format, args...)})
+	value := text.Plain(format).With(args...)
+	s.facts = append(s.facts, Fact{What: what, Value: value.En, ValueZh: unlessSame(value)})
 }
 
-// Find notes something wrong with a subject; details that are empty are left out.
-func (s *Sheet) Find(e Entry, subject string, details ...string) {
+// Find notes something wrong with a subject. Details are texts, errors, or
+// strings that are the same in both languages; empty ones are left out.
+func (s *Sheet) Find(e Entry, subject string, details ...any) {
 	s.findings = append(s.findings, NewFinding(e, subject, details...))
+}
+
+// unlessSame is the Chinese of a text, "" where the English says the same.
+func unlessSame(t Text) string {
+	if t.Zh == t.En {
+		return ""
+	}
+	return t.Zh
 }
 
 // Add notes findings made elsewhere.
@@ -230,15 +258,28 @@ func (s *Sheet) NotChecked(why Text) { s.skipped = &why }
 // Clean reports whether nothing wrong was noted.
 func (s *Sheet) Clean() bool { return len(s.findings) == 0 }
 
-// NewFinding makes a finding.
-func NewFinding(e Entry, subject string, details ...string) Finding {
-	var parts []string
+// NewFinding returns a finding; see [Sheet.Find] for the details.
+func NewFinding(e Entry, subject string, details ...any) Finding {
+	var parts []Text
 	for _, d := range details {
-		if d != "" {
+		switch d := d.(type) {
+		case Text:
 			parts = append(parts, d)
+		case error:
+			parts = append(parts, Text{Zh: text.Of(d, text.Zh), En: d.Error()})
+		default:
+			parts = append(parts, text.Plain(fmt.Sprint(d)))
 		}
 	}
-	return Finding{Entry: e, Subject: subject, Detail: strings.Join(parts, "; ")}
+	detail := text.Join(parts...)
+	return Finding{Entry: e, Subject: subject, Detail: detail.En, DetailZh: unlessSame(detail)}
+}
+
+// NewEntry returns the entry of a code of its owner's book. because are the
+// codes that explain it.
+func NewEntry(b text.Book, code string, level Level, because ...string) Entry {
+	e := b.Entry(code)
+	return Entry{Code: code, Level: level, What: e.Title, Why: e.Why, Do: e.Do, Who: e.Who, Because: because}
 }
 
 // Say makes a Text.

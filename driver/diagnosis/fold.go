@@ -51,7 +51,7 @@ func fold(results []Result) {
 		at(root).Level = at(root).Level.worse(follows.Level) // a cause is as bad as what it does
 		gone[p] = true
 		if results[p.result].Reason == nil {
-			why := Say("由 "+at(root).Code+" 引起", "follows from "+at(root).Code)
+			why := texts.Say("follows_from", at(root).Code)
 			results[p.result].Reason = &why
 		}
 	}

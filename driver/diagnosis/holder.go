@@ -9,10 +9,7 @@ import (
 )
 
 // SecondDaemon explains ports and files that another idtap has.
-var SecondDaemon = Entry{Code: "daemon_second", Level: Critical, Who: Technician, Because: HiddenDaemon,
-	What: Say("另有一个 idtap 在运行", "Another idtap is running"),
-	Why:  Say("两个守护进程争用同一读卡器、端口或队列；多半是服务已启动，又手工运行了一次", "Two daemons want the same reader, port or queue; mostly the service runs and one was started by hand as well"),
-	Do:   Say("停止其中一个（systemctl stop idtap 或结束所示进程）", "Stop one of them (systemctl stop idtap, or end the process shown)")}
+var SecondDaemon = NewEntry(texts, "daemon_second", Critical, HiddenDaemon...)
 
 // HiddenDaemon explains what an unseen program holds: the daemon of another user,
 // whose queue is not shown either.

@@ -76,7 +76,7 @@ func Run(ctx context.Context, clock clockwork.Clock, limit time.Duration, checks
 
 const overrun = 500 * time.Millisecond
 
-var late = Say("未能在规定时间内查完", "did not end in time")
+var late = texts.Say("not_in_time")
 
 // result runs the check. What it wrote in other groups becomes results of these.
 func (c Check) result(ctx context.Context, clock clockwork.Clock) []Result {

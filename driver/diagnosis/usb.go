@@ -12,15 +12,8 @@ import (
 
 // What can keep a USB reader from being used at all.
 var (
-	USBDriverMissing = Entry{Code: "usb_driver_missing", Level: Warning, Who: Technician, Because: []string{"pcsc_no_service", "pcsc_denied"},
-		What: Say("USB 读卡器没有驱动", "A USB reader has no driver"),
-		Why: Say("系统看到了设备，但没有驱动认领：缺少内核模块（ch341、cp210x、ftdi_sio、pl2303），被 brltty 抢走，或 libccid 不认识它",
-			"The system sees the device but nothing drives it: the kernel module is missing (ch341, cp210x, ftdi_sio, pl2303), brltty took it away, or libccid does not know it"),
-		Do: Say("加载所示模块（modprobe），卸载 brltty；CCID 读卡器请升级 libccid", "Load the module shown (modprobe) and remove brltty; for a CCID reader install a newer libccid")}
-	USBHeld = Entry{Code: "usb_held", Level: Warning, Who: Technician,
-		What: Say("USB 读卡器被其他程序占用", "Another program holds a USB reader"),
-		Why:  Say("厂商的读卡服务直接打开了设备", "A vendor's service has opened the device itself"),
-		Do:   Say("停止并禁用所示服务，重插读卡器", "Stop and disable the service shown, then plug the reader in again")}
+	USBDriverMissing = NewEntry(texts, "usb_driver_missing", Warning, "pcsc_no_service", "pcsc_denied")
+	USBHeld          = NewEntry(texts, "usb_held", Warning)
 )
 
 // bridges are the serial bridges that card readers are built with, and the
@@ -44,7 +37,7 @@ func USBCheck(sys, dev string) Check {
 		devices := filepath.Join(sys, "bus", "usb", "devices")
 		entries, err := os.ReadDir(devices)
 		if err != nil {
-			s.NotChecked(Say("此系统没有 USB，或不让查看", "this system has no USB, or does not show it"))
+			s.NotChecked(texts.Say("no_usb"))
 			return
 		}
 		for _, e := range entries {
@@ -125,12 +118,12 @@ func (d usbDevice) judge(s *Sheet, dev string) {
 	}
 	switch {
 	case d.driven(), len(holders) > 0:
-		s.Fact(Say("USB 读卡器或转接器", "USB reader or bridge"), "%s", name)
+		s.Fact(texts.Say("usb_reader"), "%s", name)
 	case bridge:
 		s.Find(USBDriverMissing, name, "modprobe "+module)
 	case d.ccid():
-		s.Find(USBDriverMissing, name, "CCID, not taken up by pcscd")
+		s.Find(USBDriverMissing, name, texts.Say("ccid_not_taken"))
 	default:
-		s.Find(USBDriverMissing, name, "no driver of this build drives it: use its serial or PC/SC mode")
+		s.Find(USBDriverMissing, name, texts.Say("usb_no_driver"))
 	}
 }

@@ -217,10 +217,10 @@ func (s *socketService) table() ([]readerBody, error) {
 	return slices.DeleteFunc(all[:], func(r readerBody) bool { return r.Name[0] == 0 }), nil
 }
 
-func (r readerBody) name() string { return text(r.Name[:]) }
+func (r readerBody) name() string { return cString(r.Name[:]) }
 
-// text is a C string.
-func text(p []byte) string {
+// cString returns a C string.
+func cString(p []byte) string {
 	if i := bytes.IndexByte(p, 0); i >= 0 {
 		p = p[:i]
 	}

@@ -3,59 +3,24 @@ package sam
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"idtap/driver"
 	"idtap/driver/diagnosis"
+	"idtap/internal/text"
 )
 
 // What can be wrong with a module and its line.
 var (
-	Silent = diagnosis.Entry{Code: "sam_silent", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("设备没有回应", "The device does not answer"),
-		Why: diagnosis.Say("端口能打开，但在任何波特率下都没有收到字节：读卡器未通电、线缆接错，或端口上不是读卡器",
-			"The port opens, but no byte came at any rate: no power, a wrong cable, or another device than a reader"),
-		Do: diagnosis.Say("检查读卡器供电和接线；确认端口号后再运行 idtap diag --probe 端口", "Check power and cable; confirm the port and run idtap diag --probe PORT")}
-	Foreign = diagnosis.Entry{Code: "sam_foreign", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("设备说的不是身份证模块的协议", "The device speaks something else than a security module"),
-		Why: diagnosis.Say("收到了字节，但不是安全模块的帧：端口上是别的设备（扫码枪、GPS、打印机），或读卡器处于别的模式",
-			"Bytes came that are no module's frames: another device is on the port (scanner, GPS, printer), or the reader is in another mode"),
-		Do: diagnosis.Say("在配置中改为读卡器所在的端口", "Name the reader's own port in the configuration")}
-	WrongBaud = diagnosis.Entry{Code: "sam_wrong_baud", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("配置的波特率不对", "The configured baud rate is wrong"),
-		Why:  diagnosis.Say("模块在另一波特率下正常回应", "The module answers well at another rate"),
-		Do:   diagnosis.Say("把该读卡器的 baud 改为所示速率，或写 auto", "Set the reader's baud to the rate shown, or to auto")}
-	SelfTest = diagnosis.Entry{Code: "sam_self_test", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("安全模块自检失败（60）", "The security module failed its self-test (60)"),
-		Why: diagnosis.Say("模块自己报告故障，不接受命令；断电重启偶尔能恢复，否则已损坏",
-			"The module reports a fault of its own and takes no commands; a power cycle may help, else it is broken"),
-		Do: diagnosis.Say("拔下读卡器，等两秒再插上；仍是 60，请更换读卡器或返厂", "Unplug the reader, wait two seconds, plug it in; if it stays 60, have it replaced")}
-	Unauthorised = diagnosis.Entry{Code: "sam_unauthorised", Level: diagnosis.Critical, Who: diagnosis.Administrator,
-		What: diagnosis.Say("安全模块未经授权（66）", "The security module is not authorised (66)"),
-		Why: diagnosis.Say("模块未激活或授权被停用，只有发放单位能处理",
-			"The module was never activated or its authorisation was withdrawn; only its issuer can change that"),
-		Do: diagnosis.Say("报告模块编号，请供应商或发放单位激活或更换", "Have the vendor or issuer activate or replace it; give them the module number")}
-	NoModule = diagnosis.Entry{Code: "reader_no_sam", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("读卡器没有安全模块", "The reader has no security module"),
-		Why: diagnosis.Say("普通非接触读卡器打不开身份证芯片，只有带安全模块的二代证读卡器可以",
-			"An ordinary contactless reader cannot open the chip; only an ID card reader with a security module can"),
-		Do: diagnosis.Say("换用二代证读卡器", "Use an ID card reader with a security module")}
-	Hangs = diagnosis.Entry{Code: "reader_stuck", Level: diagnosis.Critical, Who: diagnosis.Clerk,
-		What: diagnosis.Say("读卡器不返回", "The reader hangs"),
-		Why:  diagnosis.Say("一条命令停在读卡器的驱动里没有返回", "A command never came back from the reader's driver"),
-		Do:   diagnosis.Say("拔下读卡器，等两秒再插上", "Unplug the reader, wait two seconds, plug it in again")}
-	Noisy = diagnosis.Entry{Code: "line_noisy", Level: diagnosis.Warning, Who: diagnosis.Technician,
-		What: diagnosis.Say("线路有干扰", "The line is noisy"),
-		Why: diagnosis.Say("有回应在途中损坏：线缆过长、劣质或接触不良、干扰源、集线器供电不足；读卡会变慢，每张都读两次",
-			"Answers come damaged: a long, bad or loose cable, interference, a weak hub; reading slows down and every card is read twice"),
-		Do: diagnosis.Say("换短的屏蔽线，直接插在电脑上，远离电源和电机", "Use a short shielded cable straight into the computer, away from power supplies and motors")}
-	Slow = diagnosis.Entry{Code: "line_slow", Level: diagnosis.Warning, Who: diagnosis.Technician,
-		What: diagnosis.Say("线路慢", "The line is slow"),
-		Why: diagnosis.Say("波特率低，或回应在线路时间之外还拖很久（USB 转接的延迟定时器、串口服务器、网络）",
-			"A low rate, or answers that take long beyond their time on the wire (a bridge's latency timer, a serial server, a network)"),
-		Do: diagnosis.Say("用厂商工具把读卡器设为 115200，配置写 baud: auto；USB 转接的 latency_timer 设为 1",
-			"Set the reader to 115200 with its vendor's tool and baud: auto here; set the bridge's latency_timer to 1")}
+	Silent       = diagnosis.NewEntry(texts, "sam_silent", diagnosis.Critical)
+	Foreign      = diagnosis.NewEntry(texts, "sam_foreign", diagnosis.Critical)
+	WrongBaud    = diagnosis.NewEntry(texts, "sam_wrong_baud", diagnosis.Critical)
+	SelfTest     = diagnosis.NewEntry(texts, "sam_self_test", diagnosis.Critical)
+	Unauthorised = diagnosis.NewEntry(texts, "sam_unauthorised", diagnosis.Critical)
+	NoModule     = diagnosis.NewEntry(texts, "reader_no_sam", diagnosis.Critical)
+	Hangs        = diagnosis.NewEntry(texts, "reader_stuck", diagnosis.Critical)
+	Noisy        = diagnosis.NewEntry(texts, "line_noisy", diagnosis.Warning)
+	Slow         = diagnosis.NewEntry(texts, "line_slow", diagnosis.Warning)
 )
 
 // Entries lists what the checks of this package find.
@@ -134,7 +99,7 @@ func Examine(ctx context.Context, s *diagnosis.Sheet, reader string, dev driver.
 	}
 	Identified(s, reader, id, w)
 	if bad := driver.LineErrors(dev); bad > 0 {
-		s.Find(Noisy, reader, fmt.Sprintf("%d errors in %d answers", bad, answers))
+		s.Find(Noisy, reader, texts.Say("damaged", bad, answers))
 		return
 	}
 	Pace(s, reader, id.Baud, w)
@@ -158,26 +123,27 @@ func hurt(err error) bool {
 
 // Identified notes what a reader says of itself and how quickly it answers.
 func Identified(s *diagnosis.Sheet, reader string, id driver.Identity, w *Stopwatch) {
-	line := id.Detail
+	line := text.Plain(id.Detail)
+	and := func(t text.Text) { line = text.Text{Zh: line.Zh + "，" + t.Zh, En: line.En + ", " + t.En} }
 	if id.Baud != 0 {
-		line += fmt.Sprintf(", %d baud", id.Baud)
+		and(texts.Say("baud", id.Baud))
 	}
 	if id.SAM != "" {
-		line += ", SAM " + id.SAM
+		and(text.Plain("SAM " + id.SAM))
 	}
 	if id.Status != 0 {
-		line += fmt.Sprintf(", status %02X", id.Status)
+		and(texts.Say("status", id.Status))
 	}
-	s.Fact(diagnosis.Say("读卡器 "+reader, "reader "+reader), "%s", line)
+	s.Fact(texts.Say("reader", reader), "%s", line)
 	if w == nil {
 		return
 	}
 	for _, c := range []struct {
-		code   Code
-		zh, en string
-	}{{CmdSelfTest, "自检", "self-test"}, {CmdFind, "寻卡", "find"}} {
+		code Code
+		what text.Text
+	}{{CmdSelfTest, texts.Say("took_self_test", reader)}, {CmdFind, texts.Say("took_find", reader)}} {
 		if e, ok := w.Quickest(c.code); ok {
-			s.Fact(diagnosis.Say(reader+" "+c.zh+"用时", reader+" "+c.en), "%d ms, wire %d ms", e.Took.Milliseconds(), e.Wire(id.Baud).Milliseconds())
+			s.Fact(c.what, "%s", texts.Say("on_wire", e.Took.Milliseconds(), e.Wire(id.Baud).Milliseconds()))
 		}
 	}
 }
@@ -193,14 +159,13 @@ func Pace(s *diagnosis.Sheet, reader string, baud int, w *Stopwatch) {
 			continue
 		}
 		if beyond := e.Took - e.Wire(baud); beyond > slowAnswer {
-			s.Find(Slow, reader, fmt.Sprintf("an answer of %d bytes takes %d ms, %d ms of it on the wire",
-				e.Received, e.Took.Milliseconds(), e.Wire(baud).Milliseconds()))
+			s.Find(Slow, reader, texts.Say("slow_answer", e.Received, e.Took.Milliseconds(), e.Wire(baud).Milliseconds()))
 			return
 		}
 		break
 	}
 	if baud > 0 && WholeRead(baud) > slowRead {
-		s.Find(Slow, reader, fmt.Sprintf("%d baud: a card takes %d ms on the wire alone", baud, WholeRead(baud).Milliseconds()))
+		s.Find(Slow, reader, texts.Say("slow_read", baud, WholeRead(baud).Milliseconds()))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"idtap/driver"
+	"idtap/internal/text"
 )
 
 // Values of SW3, the module's own status [SOFTS, LIBSAMV, CODES].
@@ -45,36 +46,43 @@ const (
 
 // Meaning explains one value of SW3.
 type Meaning struct {
-	SW3    byte
-	Class  Class
-	Err    error // the sentinel of package driver; nil for Success and Normal
-	Card   bool  // speaks of a card, so no command about the module is answered by it
-	Zh, En string
+	SW3   byte
+	Class Class
+	Err   error // the sentinel of package driver; nil for Success and Normal
+	Card  bool  // speaks of a card, so no command about the module is answered by it
+}
+
+// Text is the status in words.
+func (m Meaning) Text() text.Text {
+	if m.Class == Unknown {
+		return texts.Say("sw3.unknown")
+	}
+	return texts.Say("sw3." + fmt.Sprintf("%02X", m.SW3))
 }
 
 // meanings holds every published status. 23, 37 and 3F are in the newer tables
 // only; the classes are ours.
 var meanings = []Meaning{
-	{OK, Success, nil, false, "操作成功", "success"},
-	{CardFound, Success, nil, true, "找到证件", "card found"},
-	{NoSuchItem, Normal, nil, true, "证件中无此项内容", "the card has no such item"},
-	{BadChecksum, CallerBug, driver.ErrProtocol, false, "模块收到的数据校验和错", "the module received a wrong checksum"},
-	{BadLength, CallerBug, driver.ErrProtocol, false, "模块收到的数据长度错", "the module received a wrong length"},
-	{BadCommand, CallerBug, driver.ErrProtocol, false, "命令或参数无效", "command or parameter invalid"},
-	{NotPermitted, CallerBug, driver.ErrProtocol, false, "越权操作", "operation not permitted"},
-	{Unrecognised, Transient, driver.ErrCardLost, false, "无法识别的错误", "unrecognised error"},
-	{CardRefusedSAM, Transient, driver.ErrCardLost, true, "证件认证模块失败", "the card did not accept the module"},
-	{SAMRefusedCard, CardProblem, driver.ErrNotID, true, "模块认证证件失败", "the module did not accept the card"},
-	{VerifyFailed, Transient, driver.ErrCardLost, true, "信息验证错误", "verification of the information failed"},
-	{FingerprintFail, Transient, driver.ErrCardLost, true, "指纹信息验证错误", "verification of the fingerprints failed"},
-	{WrongInfoLength, CallerBug, driver.ErrProtocol, true, "信息长度错误", "information length wrong"},
-	{WrongCardType, CardProblem, driver.ErrNotID, true, "无法识别的证件类型", "card type not recognised"},
-	{ReadFailed, Transient, driver.ErrCardLost, true, "读证件失败", "reading the card failed"},
-	{NoRandomNumber, Transient, driver.ErrCardLost, true, "取随机数失败", "getting a random number failed"},
-	{SelfTestFailed, ReaderFault, driver.ErrFaulty, false, "模块自检失败，不能接收命令", "the module failed its self-test and takes no commands"},
-	{NotAuthorised, ReaderFault, driver.ErrFaulty, false, "模块未经授权，无法使用", "the module is not authorised"},
-	{NoCard, Transient, driver.ErrNoCard, true, "未找到证件", "no card found"},
-	{SelectFailed, Transient, driver.ErrCardLost, true, "选取证件失败", "selecting the card failed"},
+	{OK, Success, nil, false},
+	{CardFound, Success, nil, true},
+	{NoSuchItem, Normal, nil, true},
+	{BadChecksum, CallerBug, driver.ErrProtocol, false},
+	{BadLength, CallerBug, driver.ErrProtocol, false},
+	{BadCommand, CallerBug, driver.ErrProtocol, false},
+	{NotPermitted, CallerBug, driver.ErrProtocol, false},
+	{Unrecognised, Transient, driver.ErrCardLost, false},
+	{CardRefusedSAM, Transient, driver.ErrCardLost, true},
+	{SAMRefusedCard, CardProblem, driver.ErrNotID, true},
+	{VerifyFailed, Transient, driver.ErrCardLost, true},
+	{FingerprintFail, Transient, driver.ErrCardLost, true},
+	{WrongInfoLength, CallerBug, driver.ErrProtocol, true},
+	{WrongCardType, CardProblem, driver.ErrNotID, true},
+	{ReadFailed, Transient, driver.ErrCardLost, true},
+	{NoRandomNumber, Transient, driver.ErrCardLost, true},
+	{SelfTestFailed, ReaderFault, driver.ErrFaulty, false},
+	{NotAuthorised, ReaderFault, driver.ErrFaulty, false},
+	{NoCard, Transient, driver.ErrNoCard, true},
+	{SelectFailed, Transient, driver.ErrCardLost, true},
 }
 
 // Meanings lists every status that is known, successes first.
@@ -92,8 +100,8 @@ func (s Status) Meaning() Meaning {
 			return m
 		}
 	}
-	return Meaning{s.SW3, Unknown, driver.ErrProtocol, false, "未知状态", "status in no table"}
+	return Meaning{s.SW3, Unknown, driver.ErrProtocol, false}
 }
 
 // Error makes a Status the cause in a driver.Error.
-func (s Status) Error() string { return fmt.Sprintf("%02X: %s", s.SW3, s.Meaning().En) }
+func (s Status) Error() string { return fmt.Sprintf("%02X: %s", s.SW3, s.Meaning().Text().En) }

@@ -48,11 +48,11 @@ func TestStatusTable(t *testing.T) {
 			t.Errorf("%02X: %s, %v; want %s, %v", c.sw3, m.Class, m.Err, c.class, c.err)
 		}
 		han := false
-		for _, r := range m.Zh {
+		for _, r := range m.Text().Zh {
 			han = han || unicode.Is(unicode.Han, r)
 		}
-		if !han || m.En == "" {
-			t.Errorf("%02X: texts %q and %q", c.sw3, m.Zh, m.En)
+		if !han || m.Text().En == "" {
+			t.Errorf("%02X: texts %q and %q", c.sw3, m.Text().Zh, m.Text().En)
 		}
 	}
 	if got := len(Meanings()); got != len(statuses) {

@@ -13,32 +13,15 @@ import (
 	"idtap/driver"
 	"idtap/driver/diagnosis"
 	"idtap/driver/sam"
+	"idtap/internal/text"
 )
 
 // What can be wrong with a port.
 var (
-	Missing = diagnosis.Entry{Code: "port_missing", Level: diagnosis.Critical, Who: diagnosis.Clerk,
-		What: diagnosis.Say("配置的端口不存在", "The configured port is not there"),
-		Why: diagnosis.Say("读卡器未插好，或换了插口后端口号变了",
-			"The reader is unplugged, or its port got another number after it was plugged in elsewhere"),
-		Do: diagnosis.Say("插好读卡器；端口号变了请技术人员改用 /dev/serial/by-id 下的名称",
-			"Plug the reader in; if the number changed, have a technician use its name under /dev/serial/by-id")}
-	Denied = diagnosis.Entry{Code: "port_denied", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("没有使用端口的权限", "No permission to use the port"),
-		Why: diagnosis.Say("设备文件只允许所示的组使用，本用户不在其中",
-			"The device file is open to the group shown only, and this user is not in it"),
-		Do: diagnosis.Say("把运行用户加入该组（usermod -aG 组 用户）后重新登录或重启服务",
-			"Add the user to that group (usermod -aG GROUP USER), then log in again or restart the service")}
-	Held = diagnosis.Entry{Code: "port_held", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("端口被其他程序占用", "Another program holds the port"),
-		Why: diagnosis.Say("厂商服务、另一个读卡程序或 ModemManager、brltty 打开了它",
-			"A vendor's service, another card program, ModemManager or brltty has opened it"),
-		Do: diagnosis.Say("停止所示程序；ModemManager 用 udev 规则 ENV{ID_MM_DEVICE_IGNORE}=\"1\"，brltty 请卸载",
-			"Stop the program shown; for ModemManager a udev rule ENV{ID_MM_DEVICE_IGNORE}=\"1\", brltty is best removed")}
-	NoPort = diagnosis.Entry{Code: "port_unusable", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("这不是可用的串口", "This is no usable serial port"),
-		Why:  diagnosis.Say("路径指向别的文件，或驱动不支持该波特率", "The path is another kind of file, or the driver does not know the rate"),
-		Do:   diagnosis.Say("在配置中改为下面列出的端口之一", "Name one of the ports that idtap diag lists in the configuration")}
+	Missing = diagnosis.NewEntry(texts, "port_missing", diagnosis.Critical)
+	Denied  = diagnosis.NewEntry(texts, "port_denied", diagnosis.Critical)
+	Held    = diagnosis.NewEntry(texts, "port_held", diagnosis.Critical)
+	NoPort  = diagnosis.NewEntry(texts, "port_unusable", diagnosis.Critical)
 )
 
 // Codes implements driver.Diagnoser.
@@ -70,8 +53,7 @@ func Explain(reader, path string, err error) diagnosis.Finding {
 		return diagnosis.NewFinding(NoPort, path)
 	}
 	if f, ok := sam.Explain(reader, err); ok {
-		f.Detail = path
-		return f
+		return diagnosis.NewFinding(f.Entry, f.Subject, path)
 	}
 	return diagnosis.NewFinding(NoPort, path)
 }
@@ -80,7 +62,7 @@ func Explain(reader, path string, err error) diagnosis.Finding {
 func heldBy(path string) diagnosis.Finding {
 	holders := diagnosis.Holders(path)
 	if len(holders) == 0 {
-		f := diagnosis.NewFinding(Held, path, "seen by root only")
+		f := diagnosis.NewFinding(Held, path, texts.Say("root_only"))
 		f.Because = diagnosis.HiddenDaemon
 		return f
 	}
@@ -95,10 +77,10 @@ func heldBy(path string) diagnosis.Finding {
 }
 
 // others names the ports that are there instead.
-func others(path string) string {
+func others(path string) text.Text {
 	ports, err := Ports()
 	if err != nil || len(ports) == 0 {
-		return "no serial port is there"
+		return texts.Say("no_ports")
 	}
 	var names []string
 	for _, p := range ports {
@@ -106,7 +88,7 @@ func others(path string) string {
 			names = append(names, p.stableOr())
 		}
 	}
-	return "there are " + strings.Join(names, ", ")
+	return texts.Say("other_ports", strings.Join(names, ", "))
 }
 
 func (p Info) stableOr() string {
@@ -142,19 +124,19 @@ func PortsCheck(list func() ([]Info, error), configured []string) diagnosis.Chec
 	return diagnosis.Check{Name: "serial-ports", Group: diagnosis.Serial, Run: func(_ context.Context, s *diagnosis.Sheet) {
 		ports, err := list()
 		if err != nil {
-			s.NotChecked(diagnosis.Say("无法列出端口", "ports cannot be listed"))
+			s.NotChecked(texts.Say("ports_cannot_be_listed"))
 			return
 		}
 		for _, p := range ports {
 			if slices.Contains(configured, p.Path) || p.Stable != "" && slices.Contains(configured, p.Stable) {
-				s.Fact(diagnosis.Say("已配置的端口", "configured port"), "%s", p.describe())
+				s.Fact(texts.Say("configured_port"), "%s", p.describe())
 				continue
 			}
-			s.Fact(diagnosis.Say("未配置的端口（未打开）", "port not configured (not opened)"), "%s", p.describe())
-			s.Fact(diagnosis.Say("如为读卡器，加入 readers", "if it is a reader, add to readers"), "%s", p.ConfigLine())
+			s.Fact(texts.Say("unconfigured_port"), "%s", p.describe())
+			s.Fact(texts.Say("if_reader_add"), "%s", p.ConfigLine())
 		}
 		if len(ports) == 0 {
-			s.Fact(diagnosis.Say("串口", "serial ports"), "0")
+			s.Fact(texts.Say("serial_ports"), "0")
 		}
 	}}
 }
@@ -187,7 +169,7 @@ func (d *Driver) Examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Sp
 	if err == nil && id.Baud != spec.Baud {
 		module.Clear()
 		sam.Identified(module, spec.Name, id, nil)
-		module.Find(sam.WrongBaud, spec.Name, fmt.Sprintf("%d is configured, %d answers", spec.Baud, id.Baud))
+		module.Find(sam.WrongBaud, spec.Name, texts.Say("rate_differs", spec.Baud, id.Baud))
 	}
 }
 
@@ -200,7 +182,7 @@ func (*Driver) Diagnose(s *diagnosis.Sheet, spec driver.Spec, err error) {
 		return
 	}
 	s.In(diagnosis.Serial).Add(f)
-	s.In(diagnosis.SAM).NotChecked(diagnosis.Say(spec.Name+"：端口打不开", spec.Name+": the port does not open"))
+	s.In(diagnosis.SAM).NotChecked(texts.Say("port_closed", spec.Name))
 }
 
 // Probe implements driver.Prober. Any file may be a port: a name of two ids with
@@ -228,7 +210,7 @@ func ProbeCheck(clock clockwork.Clock, path string) diagnosis.Check {
 		foreign := false
 		for _, h := range heard {
 			foreign = foreign || h.Answer == "other"
-			s.Fact(diagnosis.Say(fmt.Sprintf("%d 波特", h.Baud), fmt.Sprintf("%d baud", h.Baud)), "%s", answers[h.Answer])
+			s.Fact(texts.Say("baud", h.Baud), "%s", answers[h.Answer])
 		}
 		switch {
 		case err != nil:
@@ -246,7 +228,7 @@ func ProbeCheck(clock clockwork.Clock, path string) diagnosis.Check {
 					line = ports[i]
 				}
 			}
-			s.Fact(diagnosis.Say("加入 readers", "add to readers"), "%s", line.ConfigLine())
+			s.Fact(texts.Say("add_readers"), "%s", line.ConfigLine())
 		}
 	}}
 }

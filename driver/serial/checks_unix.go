@@ -3,18 +3,19 @@
 package serial
 
 import (
-	"fmt"
 	"os/user"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"idtap/internal/text"
 )
 
 // permissions says which group may use a port and who asked.
-func permissions(path string) string {
+func permissions(path string) text.Text {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil {
-		return ""
+		return text.Text{}
 	}
 	group, own := strconv.Itoa(int(st.Gid)), "?"
 	if g, err := user.LookupGroupId(group); err == nil {
@@ -23,5 +24,5 @@ func permissions(path string) string {
 	if u, err := user.Current(); err == nil {
 		own = u.Username
 	}
-	return fmt.Sprintf("mode %04o, group %s, user %s", st.Mode&0o7777, group, own)
+	return texts.Say("mode_group_user", st.Mode&0o7777, group, own)
 }

@@ -1,4 +1,6 @@
 package serial
 
+import "idtap/internal/text"
+
 // permissions has nothing to add: Windows calls a held port denied as well.
-func permissions(string) string { return "" }
+func permissions(string) text.Text { return text.Text{} }

@@ -125,19 +125,18 @@ func (u *uses) look(set *token.FileSet, n ast.Node) bool {
 		if !ok || len(n.Args) == 0 {
 			return true
 		}
-		of, ok := f.X.(*ast.Ident)
+		of, isName := f.X.(*ast.Ident)
+		first, isArg := n.Args[0].(*ast.Ident)
 		switch {
-		case !ok:
+		case isArg && first.Name == "texts" && len(n.Args) > 1: // diagnosis.NewEntry(texts, code, …)
+			u.ask(set, n.Args[1])
+		case f.Sel.Name == "say": // a command's or a printer's own choice of the language
+			u.ask(set, n.Args[0])
+		case !isName:
 		case of.Name == "text" && f.Sel.Name == "MustLoad":
 			u.loaded = true
 		case of.Name == "texts":
-			if key, ok := literal(n.Args[0]); ok {
-				u.asked[key] = set.Position(n.Pos()).String()
-			} else if sum, ok := n.Args[0].(*ast.BinaryExpr); ok {
-				if p, ok := literal(sum.X); ok {
-					u.prefixes = append(u.prefixes, p)
-				}
-			}
+			u.ask(set, n.Args[0])
 		}
 	case *ast.BasicLit:
 		if s, ok := literal(n); ok {
@@ -145,6 +144,17 @@ func (u *uses) look(set *token.FileSet, n ast.Node) bool {
 		}
 	}
 	return true
+}
+
+// ask notes that the source asks for a key.
+func (u *uses) ask(set *token.FileSet, e ast.Expr) {
+	if key, ok := literal(e); ok {
+		u.asked[key] = set.Position(e.Pos()).String()
+	} else if sum, ok := e.(*ast.BinaryExpr); ok {
+		if p, ok := literal(sum.X); ok {
+			u.prefixes = append(u.prefixes, p)
+		}
+	}
 }
 
 func literal(e ast.Expr) (string, bool) {

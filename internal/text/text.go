@@ -63,9 +63,9 @@ func (t Text) With(args ...any) Text {
 
 // Join returns the texts that are not empty with a separator between them, "；"
 // in Chinese and "; " in English.
-func Join(texts ...Text) Text {
+func Join(list ...Text) Text {
 	var zh, en []string
-	for _, t := range texts {
+	for _, t := range list {
 		if !t.IsZero() {
 			zh, en = append(zh, t.Zh), append(en, t.En)
 		}

@@ -1,0 +1,12 @@
+package tcp
+
+import (
+	_ "embed"
+
+	"idtap/internal/text"
+)
+
+//go:embed texts.json
+var textsFile []byte
+
+var texts = text.MustLoad("driver/tcp", textsFile)
