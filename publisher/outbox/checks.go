@@ -25,6 +25,12 @@ var (
 			"The disk or a power cut hurt the file; at its start the daemon sets the old one aside and carries over what can be read"),
 		Do: diagnosis.Say("备份所示文件并检查磁盘（smartctl）；重启 idtap，再运行 idtap outbox verify；处理完后移走旧文件",
 			"Back up the file shown and check the disk (smartctl); restart idtap, then run idtap outbox verify; move the old file away when done")}
+	Moved = diagnosis.Entry{Code: "queue_moved", Level: diagnosis.Warning, Who: diagnosis.Technician,
+		What: diagnosis.Say("队列文件曾在运行中被删除、改名或替换", "The queue's files were deleted, renamed or replaced while idtap ran"),
+		Why: diagnosis.Say("清理软件、还原软件或人工操作；idtap 已用仍打开的文件写成新队列，没有登记丢失",
+			"A cleaning tool, a restore, or somebody by hand; idtap wrote a new queue from what it had open, and no event is lost"),
+		Do: diagnosis.Say("把队列目录排除在清理和还原之外；别人放入的文件另存为 outbox-replaced-*.db，查明后移走",
+			"Exclude the queue's directory from cleaning and restoring; a file that was put in its place is kept as outbox-replaced-*.db")}
 	Old = diagnosis.Entry{Code: "queue_old", Level: diagnosis.Warning, Who: diagnosis.Technician, Because: undelivered,
 		What: diagnosis.Say("有登记长时间未送出", "Events have waited for long"),
 		Why: diagnosis.Say("已保存在本机，但一直没有送达：守护进程没有运行，或上级不收",
@@ -62,7 +68,7 @@ var (
 
 // Entries lists what the check of this package finds.
 func Entries() []diagnosis.Entry {
-	return []diagnosis.Entry{Damaged, Old, Full, DiskFull, DiskLow, KeyWrong, Newer, Unreadable, DeadLetters}
+	return []diagnosis.Entry{Damaged, Moved, Old, Full, DiskFull, DiskLow, KeyWrong, Newer, Unreadable, DeadLetters}
 }
 
 // oldAfter is how long an event may wait before it is worth telling.
@@ -146,10 +152,16 @@ func told(s *diagnosis.Sheet, stats Stats, now time.Time) {
 	if stats.Full || stats.MaxBytes > 0 && stats.Waiting > 0 && stats.Bytes >= stats.MaxBytes {
 		s.Find(Full, "", fmt.Sprintf("%d of %d MiB", stats.Bytes>>20, stats.MaxBytes>>20))
 	}
+	if at := stats.Moved; !at.IsZero() && now.Sub(at).Abs() < movedFor {
+		s.Find(Moved, "", at.Local().Format(time.DateTime))
+	}
 	if stats.Fault != "" {
 		s.Find(Damaged, "", "set aside as "+stats.Fault, gapsText(stats.Gaps))
 	}
 }
+
+// movedFor is how long it is told that the queue's files had been removed.
+const movedFor = 7 * 24 * time.Hour
 
 func gapsText(n int) string {
 	if n == 0 {

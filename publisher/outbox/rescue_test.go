@@ -232,6 +232,9 @@ func TestReplacedQueueIsKept(t *testing.T) {
 	theirs.Close()
 	rename(t, filepath.Join(other, dbName), filepath.Join(dir, dbName))
 	accept(t, q, draft(2))
+	if s := stats(t, q); !s.Moved.Equal(testStart) {
+		t.Fatalf("Stats().Moved = %v, want %v", s.Moved, testStart)
+	}
 	found, err := filepath.Glob(filepath.Join(dir, "outbox-replaced-*.db"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("set aside: %v, %v, want one", found, err)
