@@ -56,6 +56,7 @@ var chinese = map[string]string{
 	"is missing: want %s or %s":                                            "缺少：应为 %s 或 %s",
 	"%q: want 1 to 40 of a-z, 0-9 and -":                                   "%q：应为 1 到 40 个 a-z、0-9 和 -",
 	"%q: want 1 to 40 of a-z, 0-9 and _":                                   "%q：应为 1 到 40 个 a-z、0-9 和 _",
+	"%q: want a subject without wildcards, e.g. IDTAP.API":                 "%q：应为不含通配符的主题，例如 IDTAP.API",
 	"%q: want 1 to 64 letters, digits, _ and -":                            "%q：应为 1 到 64 个字母、数字、_ 和 -",
 	"%q: want the six digits of a county-level division, in quotes":        "%q：应为县级区划的六位代码，并加引号",
 	"%q: want 2 to 6 digits of a division":                                 "%q：应为区划代码的前 2 到 6 位",

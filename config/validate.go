@@ -18,6 +18,7 @@ var (
 	division  = regexp.MustCompile(`^[1-9][0-9]{5}$`)
 	unit      = regexp.MustCompile(`^([0-9A-Z]{9}|[0-9]{12})$`)
 	hukou     = regexp.MustCompile(`^[1-9][0-9]{1,5}$`)
+	apiPrefix = regexp.MustCompile(`^[A-Za-z0-9_$-]+(\.[A-Za-z0-9_$-]+)*$`)
 	stream    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	groupName = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 )
@@ -103,6 +104,9 @@ func (c *Config) validateNATS(at func(string, string, ...any)) {
 	}
 	if !stream.MatchString(c.NATS.Stream) {
 		at("nats.stream", "%q: want 1 to 64 letters, digits, _ and -", c.NATS.Stream)
+	}
+	if p := c.NATS.APIPrefix; p != "" && !apiPrefix.MatchString(p) {
+		at("nats.api_prefix", "%q: want a subject without wildcards, e.g. IDTAP.API", p)
 	}
 	if !slices.Contains([]int{1, 3, 5}, c.NATS.Replicas) {
 		at("nats.replicas", "want 1, 3 or 5")
