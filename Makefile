@@ -8,7 +8,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 TAGS     = $(shell cat build/tags 2>/dev/null)
 RACE    ?= -race
 
-.PHONY: run build test lint check fuzz bench faults fleet divisions codes cross release clean tools-build tools-test
+.PHONY: run build test test-usb lint check fuzz bench faults fleet divisions codes cross release clean tools-build tools-test tools-usb
 
 run: build
 	./bin/idtap run --demo
@@ -22,8 +22,15 @@ tools-build:
 tools-test: tools-build
 	@.ci/install test
 
+tools-usb: tools-build
+	@.ci/install usb
+
 test: tools-test lint
 	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test $(RACE) -tags '$(TAGS)' -timeout 14m -parallel 6 ./...
+
+# A real kernel in an emulated machine, emulated readers in its USB sockets.
+test-usb: tools-usb
+	IDTAP_USB_LANE=$(CURDIR)/build/usb $(GO) test -tags '$(TAGS) usblane' -timeout 14m -count=1 -run TestUSBLane ./cmd/idtap
 
 # Format, vet for the three families of targets, staticcheck; `make test` begins with it.
 lint: tools-build

@@ -45,7 +45,7 @@ type Desk struct {
 type Reader struct {
 	Name       string `yaml:"name" doc:"[a-z0-9-]{1,40}, unique at the desk"`
 	Driver     string `yaml:"driver" enum:"drivers" doc:"how the reader is reached"`
-	Port       string `yaml:"port" doc:"device path, host:port, or PC/SC name pattern (only * and ? are special)"`
+	Port       string `yaml:"port" doc:"device path, host:port, PC/SC name pattern (only * and ? are special), or auto or an id for usb"`
 	Baud       Baud   `yaml:"baud" doc:"auto or bits per second: 115200, 57600, 38400, 19200, 9600"`
 	Profile    string `yaml:"profile" driver:"pcsc" enum:"auto,paged,apdu,escape,uid" doc:"pcsc only"`
 	APDUHeader string `yaml:"apdu_header" driver:"pcsc" doc:"pcsc apdu: CLA INS P1 P2 in hex"`
@@ -81,7 +81,6 @@ type NATS struct {
 	TLS            ClientTLS   `yaml:"tls" doc:"files, read again at each connect"`
 	Stream         string      `yaml:"stream" doc:"stream that stores the events"`
 	CreateStream   bool        `yaml:"create_stream" doc:"make the stream; elsewhere an administrator does (idtap bus init)"`
-	APIPrefix      string      `yaml:"api_prefix" doc:"of the JetStream API as this desk's account sees it; empty: $JS.API"`
 	Replicas       int         `yaml:"replicas" doc:"of a stream made here, and what the preflight asks for"`
 	Strict         bool        `yaml:"strict" doc:"acks of a stream that fails the preflight do not count"`
 	Embedded       Embedded    `yaml:"embedded" doc:"the embedded server"`

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -173,9 +175,20 @@ func TestProblemsNameLineKeyAndRemedy(t *testing.T) {
 
 func isHan(r rune) bool { return unicode.Is(unicode.Han, r) }
 
-// Every key in the package's source has a text.
+// Both languages fill the same values into the same places.
+func TestTextsHaveTheSameVerbs(t *testing.T) {
+	verbs := regexp.MustCompile(`%[a-z]`)
+	for en, zh := range chinese {
+		if a, b := verbs.FindAllString(en, -1), verbs.FindAllString(zh, -1); !slices.Equal(a, b) {
+			t.Errorf("%q has %q, %q has %q", en, a, zh, b)
+		}
+	}
+}
+
+// Every format in the package's source has a Chinese one.
 func TestEveryTextIsInChinese(t *testing.T) {
-	argument := map[string]int{"say": 0, "wrong": 0, "at": 1, "require": 2, "problem": 2} // which argument it is
+	format := map[string]int{"say": 0, "wrong": 0, "at": 1, "require": 2, "problem": 2} // which argument it is
+	seen := 0
 	for _, file := range []string{"decode.go", "drivers.go", "load.go", "validate.go", "values.go"} {
 		source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 		if err != nil {
@@ -193,15 +206,19 @@ func TestEveryTextIsInChinese(t *testing.T) {
 			case *ast.SelectorExpr:
 				name = f.Sel.Name
 			}
-			if i, ok := argument[name]; ok && i < len(call.Args) {
+			if i, ok := format[name]; ok && i < len(call.Args) {
 				if text, ok := call.Args[i].(*ast.BasicLit); ok && text.Kind == token.STRING {
-					if key, _ := strconv.Unquote(text.Value); !texts.Has(key) {
-						t.Errorf("%s: %q has no text", file, key)
+					seen++
+					if en, _ := strconv.Unquote(text.Value); chinese[en] == "" {
+						t.Errorf("%s: %q", file, en)
 					}
 				}
 			}
 			return true
 		})
+	}
+	if seen < len(chinese) {
+		t.Errorf("%d formats found, %d in Chinese: some are not said any more", seen, len(chinese))
 	}
 }
 
@@ -402,5 +419,20 @@ func TestRelativeStateFolder(t *testing.T) {
 	}
 	if _, err := load(t, "outbox: {dir: data}"); err == nil || !strings.Contains(err.Error(), "desk.yaml:1: outbox.dir") {
 		t.Errorf("outbox.dir data: error %v", err)
+	}
+}
+
+// TestUSBPorts: the forms of a USB reader's port.
+func TestUSBPorts(t *testing.T) {
+	for _, port := range []string{"", "port: auto", `port: "0400:c35a"`, `port: "0400:C35A@1-2.3"`, `port: "0400:c35a#A 1/7"`} {
+		if _, err := load(t, "desk: {division: \"410105\"}\nreaders: [{name: left, driver: usb, "+port+"}]\n"); err != nil {
+			t.Errorf("%s: %v", port, err)
+		}
+	}
+	for _, port := range []string{"0400", "/dev/hidraw0", "0400:c35a@", "0400:c35a#", "400:c35a", "usb:0400:c35a"} {
+		_, err := load(t, "readers: [{name: left, driver: usb, port: \""+port+"\"}]\n")
+		if err == nil || !strings.Contains(err.Error(), "readers[0].port") || !strings.Contains(err.Error(), "0400:c35a@1-2") {
+			t.Errorf("port %q: %v, want a problem of readers[0].port with the forms", port, err)
+		}
 	}
 }

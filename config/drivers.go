@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -13,7 +14,11 @@ const (
 	anyPort      portForm = iota // a path, a pattern, an address: some text
 	hostPort                     // host:port
 	optionalPort                 // some text, or none
+	usbPort                      // auto, a USB id, one with a port path or a serial number; or none
 )
+
+// usbID is what a USB reader's port may be, beside auto.
+var usbID = regexp.MustCompile(`^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}(@[A-Za-z0-9][A-Za-z0-9.&_-]*|#.+)?$`)
 
 // drivers are the names that a reader's driver may have, in the order in which
 // people read them. Which of them a build has is known to cmd alone.
@@ -24,6 +29,7 @@ var drivers = []struct {
 	{"serial", anyPort},
 	{"tcp", hostPort},
 	{"pcsc", anyPort},
+	{"usb", usbPort},
 	{"mock", optionalPort},
 }
 
@@ -42,7 +48,7 @@ func (r Reader) validateDriver(entry string, at func(string, string, ...any)) {
 	names := driverNames()
 	if r.Driver == "" {
 		last := len(names) - 1
-		at(entry+".driver", "driver_missing", strings.Join(names[:last], ", "), names[last])
+		at(entry+".driver", "is missing: want %s or %s", strings.Join(names[:last], ", "), names[last])
 	}
 	form := anyPort
 	for _, d := range drivers {
@@ -51,17 +57,19 @@ func (r Reader) validateDriver(entry string, at func(string, string, ...any)) {
 		}
 	}
 	if r.Port == "" {
-		if form != optionalPort {
-			at(entry+".port", "missing")
+		if form != optionalPort && form != usbPort {
+			at(entry+".port", "is missing")
 		}
+	} else if form == usbPort && r.Port != "auto" && !usbID.MatchString(r.Port) {
+		at(entry+".port", "%q: want auto, 0400:c35a, 0400:c35a@1-2 (port path) or 0400:c35a#SERIAL", r.Port)
 	} else if _, port, err := net.SplitHostPort(r.Port); form == hostPort && (err != nil || port == "") {
-		at(entry+".port", "want_address", r.Port)
+		at(entry+".port", "%q: want host:port", r.Port)
 	}
 	v := reflect.ValueOf(r)
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if only := f.Tag.Get("driver"); only != "" && only != r.Driver && !v.Field(i).IsZero() {
-			at(entry+"."+key(f), "for_driver_only", only)
+			at(entry+"."+key(f), "is for driver %s only", only)
 		}
 	}
 }

@@ -42,6 +42,15 @@ type Prober interface {
 	Probe(port string) (c diagnosis.Check, ok bool)
 }
 
+// Watcher is a Driver that notices when something that may be a reader of its
+// kind is plugged in or out.
+type Watcher interface {
+	// Watch calls changed whenever that happens, until the context ends. It may
+	// call too often, and returns early where the system tells nothing: who waits
+	// for a reader has to look again without it, too.
+	Watch(ctx context.Context, changed func())
+}
+
 // LineCounter is a Device that counts damaged, broken and foreign messages on
 // its line, beside its answers.
 type LineCounter interface {

@@ -410,3 +410,70 @@ func TestMonkey(t *testing.T) {
 		})
 	}
 }
+
+// watched is a driver whose reader is plugged in at some moment, of which it tells.
+type watched struct {
+	driver.Driver
+	mu      sync.Mutex
+	there   bool
+	opened  []time.Time
+	changed func()
+}
+
+func (w *watched) Open(ctx context.Context, s driver.Spec) (driver.Device, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opened = append(w.opened, time.Now())
+	if !w.there {
+		return nil, driver.ErrGone
+	}
+	return nil, driver.ErrBusy
+}
+
+func (w *watched) Discover(context.Context) ([]driver.Spec, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.there {
+		return nil, nil
+	}
+	return []driver.Spec{{Name: "found", Driver: "usb", Port: "1-1"}}, nil
+}
+
+func (w *watched) Watch(ctx context.Context, changed func()) {
+	w.mu.Lock()
+	w.changed = changed
+	w.mu.Unlock()
+	<-ctx.Done()
+}
+
+// TestPluggedInIsNoticed: a driver that watches its plugs is asked at once when
+// something was plugged in, for a configured reader and for one to be found.
+func TestPluggedInIsNoticed(t *testing.T) {
+	for name, configured := range map[string][]driver.Spec{"configured": {{Name: "left", Driver: "usb"}}, "discovered": nil} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ctx, stop := context.WithCancel(t.Context())
+				w := &watched{}
+				var running sync.WaitGroup
+				running.Go(func() {
+					Set{Drivers: driver.Registry{"usb": w}, Readers: configured, Options: Options{Sink: &record{}}}.Run(ctx)
+				})
+				time.Sleep(10*time.Second + 310*time.Millisecond) // the loop is at its slowest
+				plugged := time.Now()
+				w.mu.Lock()
+				w.there, w.opened = true, nil
+				w.changed()
+				w.changed() // events come in numbers
+				w.mu.Unlock()
+				time.Sleep(200 * time.Millisecond)
+				w.mu.Lock()
+				if len(w.opened) == 0 || len(w.opened) > 3 || w.opened[0].Sub(plugged) > settle {
+					t.Errorf("opened %d times, first %v after the event; want 1 to 3 times, first within %v", len(w.opened), w.opened, settle)
+				}
+				w.mu.Unlock()
+				stop()
+				running.Wait()
+			})
+		})
+	}
+}

@@ -31,6 +31,10 @@ type Options struct {
 	// Open opens the device. It is called again after every loss.
 	Open func(ctx context.Context) (driver.Device, error)
 	Sink Sink
+	// Plugged returns a channel that is closed when something was plugged in or out
+	// next, so that a reader that came back is not waited for any longer. nil:
+	// nobody notices.
+	Plugged func() <-chan struct{}
 
 	Poll   time.Duration // between looks for a card; 0 means 150 ms
 	Verify Verify        // "" means VerifyAuto
@@ -104,6 +108,7 @@ func (r *Reader) Run(ctx context.Context) {
 	r.tell(Starting, nil, 0)
 	wait := firstRetry
 	for {
+		plugged := r.plugged() // from before it is tried
 		ready, err := r.session(ctx)
 		if ctx.Err() != nil {
 			break
@@ -122,7 +127,7 @@ func (r *Reader) Run(ctx context.Context) {
 			r.sleep(ctx, slowRetry)
 		default:
 			r.tell(phase, err, wait)
-			r.sleep(ctx, wait)
+			r.sleepUntil(ctx, wait, plugged)
 			wait = min(2*wait, lastRetry)
 		}
 	}
@@ -233,6 +238,28 @@ func (r *Reader) sleep(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-t.Chan():
 		return nil
+	}
+}
+
+func (r *Reader) plugged() <-chan struct{} {
+	if r.o.Plugged == nil {
+		return nil
+	}
+	return r.o.Plugged()
+}
+
+// settle is how long a device that is plugged in makes more events.
+const settle = 50 * time.Millisecond
+
+// sleepUntil is sleep that ends early, soon after something was plugged in.
+func (r *Reader) sleepUntil(ctx context.Context, d time.Duration, plugged <-chan struct{}) {
+	t := r.clock.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.Chan():
+	case <-plugged:
+		r.sleep(ctx, min(d, settle))
 	}
 }
 

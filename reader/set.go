@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,26 +36,56 @@ func (s Set) Run(ctx context.Context) {
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
+	plugs := map[string]*plug{} // by driver
+	for _, name := range s.Drivers.Names() {
+		plugs[name] = &plug{next: make(chan struct{})}
+		used := slices.ContainsFunc(s.Readers, func(spec driver.Spec) bool { return spec.Driver == name })
+		if w, ok := s.Drivers[name].(driver.Watcher); ok && (used || len(s.Readers) == 0) {
+			running.Go(func() { w.Watch(ctx, plugs[name].moved) })
+		}
+	}
 	for _, spec := range s.Readers {
-		running.Go(func() { s.reader(spec).Run(ctx) })
+		running.Go(func() { s.reader(spec, plugs[spec.Driver]).Run(ctx) })
 	}
 	if len(s.Readers) > 0 {
 		return
 	}
 	for _, name := range s.Drivers.Names() {
-		running.Go(func() { s.follow(ctx, s.Drivers[name]) })
+		running.Go(func() { s.follow(ctx, s.Drivers[name], plugs[name]) })
 	}
 }
 
-func (s Set) reader(spec driver.Spec) *Reader {
+// plug tells everybody who waits that something was plugged in or out.
+type plug struct {
+	mu   sync.Mutex
+	next chan struct{} // closed at the next event; guarded by mu
+}
+
+func (p *plug) moved() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.next)
+	p.next = make(chan struct{})
+}
+
+func (p *plug) wait() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next
+}
+
+func (s Set) reader(spec driver.Spec, p *plug) *Reader {
 	o := s.Options
+	if p != nil { // the driver is there
+		o.Plugged = p.wait
+	}
 	o.Name = spec.Name
 	o.Open = func(ctx context.Context) (driver.Device, error) { return s.Drivers.Open(ctx, spec) }
 	return New(o)
 }
 
 // follow runs the readers that a driver discovers for as long as it lists them.
-func (s Set) follow(ctx context.Context, d driver.Driver) {
+func (s Set) follow(ctx context.Context, d driver.Driver, p *plug) {
 	type followed struct {
 		listed time.Time
 		stop   context.CancelFunc
@@ -63,6 +94,7 @@ func (s Set) follow(ctx context.Context, d driver.Driver) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for {
+		plugged := p.wait()
 		specs, whole := discover(ctx, d)
 		now := s.Options.Clock.Now()
 		for _, spec := range specs {
@@ -70,7 +102,7 @@ func (s Set) follow(ctx context.Context, d driver.Driver) {
 			if !there {
 				var own context.Context
 				own, f.stop = context.WithCancel(ctx)
-				running.Go(func() { s.reader(spec).Run(own) })
+				running.Go(func() { s.reader(spec, p).Run(own) })
 			}
 			f.listed = now
 			readers[spec.Port] = f
@@ -94,6 +126,8 @@ func (s Set) follow(ctx context.Context, d driver.Driver) {
 			}
 			return
 		case <-next.Chan():
+		case <-plugged:
+			next.Stop()
 		}
 	}
 }

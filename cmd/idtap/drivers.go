@@ -6,6 +6,7 @@ import (
 	"idtap/driver/pcsc"
 	"idtap/driver/serial"
 	"idtap/driver/tcp"
+	"idtap/driver/usb"
 )
 
 // drivers are the kinds of reader this build can open.
@@ -14,6 +15,7 @@ func (a *app) drivers() driver.Registry {
 		"serial": &serial.Driver{},
 		"tcp":    tcp.Driver{},
 		"pcsc":   &pcsc.Driver{},
+		"usb":    &usb.Driver{},
 		"mock":   &mock.Driver{},
 	}
 }

@@ -134,6 +134,13 @@ func (d watching) Open(ctx context.Context, s driver.Spec) (driver.Device, error
 	})}, nil
 }
 
+// Watch implements driver.Watcher where the driver does.
+func (d watching) Watch(ctx context.Context, changed func()) {
+	if w, ok := d.Driver.(driver.Watcher); ok {
+		w.Watch(ctx, changed)
+	}
+}
+
 // device is a watched device. Recordings begin and end between its calls.
 type device struct {
 	dev   driver.Device

@@ -63,15 +63,13 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// openRaw opens the queue file as another program would.
-func openRaw(t testing.TB, dir string) *sql.DB {
-	t.Helper()
+func readVersion(dir string, version *int) error {
 	db, err := sql.Open("sqlite", journal.Path(dir))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	defer db.Close()
+	return db.QueryRow("PRAGMA user_version").Scan(version)
 }
 
 func TestDowngradeIsRefused(t *testing.T) {
@@ -80,7 +78,10 @@ func TestDowngradeIsRefused(t *testing.T) {
 	accept(t, q, draft(0))
 	set := func(header, stored int) {
 		t.Helper()
-		db := openRaw(t, o.Dir)
+		db, err := sql.Open("sqlite", journal.Path(o.Dir))
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer db.Close()
 		if _, err := db.Exec(fmt.Sprintf("PRAGMA user_version=%d; UPDATE meta SET value='%d' WHERE name='schema'", header, stored)); err != nil {
 			t.Fatal(err)
@@ -88,11 +89,9 @@ func TestDowngradeIsRefused(t *testing.T) {
 	}
 	q.Close()
 	var now int
-	raw := openRaw(t, o.Dir)
-	if err := raw.QueryRow("PRAGMA user_version").Scan(&now); err != nil {
+	if err := readVersion(o.Dir, &now); err != nil {
 		t.Fatal(err)
 	}
-	raw.Close()
 	next := now + 1
 	set(next, next)
 	_, err := Open(t.Context(), o)
