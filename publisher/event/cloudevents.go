@@ -20,6 +20,8 @@ type cloudEvent struct {
 	Schema      string          `json:"dataschema"`
 	Content     string          `json:"datacontenttype"`
 	Suite       string          `json:"suite,omitempty"`
+	Signer      string          `json:"signer,omitempty"`
+	Signature   string          `json:"signature,omitempty"`
 	Data        json.RawMessage `json:"data"`
 }
 
@@ -30,7 +32,8 @@ type cloudEvent struct {
 func MarshalCloudEvent(env Envelope, data []byte) ([]byte, error) {
 	e := cloudEvent{
 		SpecVersion: specVersion, ID: env.ID, Type: env.Type, Source: env.Source, Subject: env.Subject,
-		Time: env.TimeText(), Epoch: env.Epoch, Schema: schemaURL(env.Type), Content: env.Content, Suite: env.Suite, Data: data,
+		Time: env.TimeText(), Epoch: env.Epoch, Schema: schemaURL(env.Type), Content: env.Content, Suite: env.Suite,
+		Signer: env.Signer, Signature: env.Signature, Data: data,
 	}
 	if env.Seq > 0 {
 		e.Sequence = strconv.FormatUint(env.Seq, 10)

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nkeys"
 )
 
 // Header names, lower case as other clients compare them exactly.
@@ -21,7 +23,9 @@ const (
 	headerDataContentType = "ce-datacontenttype"
 	HeaderSequence        = "ce-sequence"
 	HeaderEpoch           = "ce-epoch"
-	headerSuite           = "ce-suite" // sealed events only
+	headerSuite           = "ce-suite"     // sealed events only
+	HeaderSigner          = "ce-signer"    // signed events only: a public nkey
+	HeaderSignature       = "ce-signature" // signed events only: base64url
 	HeaderMsgID           = "Nats-Msg-Id"
 	HeaderRequeued        = "idtap-requeued"
 
@@ -55,6 +59,9 @@ type Envelope struct {
 	Subject string
 	Content string // ContentJSON or ContentJOSE
 	Suite   string // of a sealed event as received; "" means SuiteP256
+
+	Signer    string // of a signed event: public nkey (U...)
+	Signature string // of a signed event: Ed25519, base64url; covers body and envelope
 }
 
 // NewID returns a new event id: a UUIDv7, so that ids sort by time.
@@ -130,6 +137,10 @@ func (e Envelope) Headers() map[string][]string {
 	if e.Content == ContentJOSE {
 		h[headerSuite] = []string{e.suite()}
 	}
+	if e.Signer != "" {
+		h[HeaderSigner] = []string{e.Signer}
+		h[HeaderSignature] = []string{e.Signature}
+	}
 	return h
 }
 
@@ -170,6 +181,12 @@ func ParseEnvelope(header map[string][]string, subject string) (Envelope, error)
 	}
 	if len(header[headerSuite]) > 0 {
 		e.Suite = p.value(headerSuite)
+	}
+	if len(header[HeaderSigner])+len(header[HeaderSignature]) > 0 {
+		e.Signer, e.Signature = p.value(HeaderSigner), p.value(HeaderSignature)
+		if e.Signer == "" {
+			p.fail(HeaderSigner, "empty")
+		}
 	}
 	if _, requeued := header[HeaderRequeued]; !requeued && len(header[HeaderMsgID]) > 0 && p.value(HeaderMsgID) != e.ID {
 		p.fail(HeaderMsgID, "differs from "+HeaderID)
@@ -214,6 +231,14 @@ func (e Envelope) Validate() error {
 		}
 		if !validEpoch(e.Epoch) {
 			return fieldError(HeaderEpoch, "want 1 to 64 letters, digits, - and _")
+		}
+	}
+	if e.Signer != "" || e.Signature != "" {
+		if !nkeys.IsValidPublicUserKey(e.Signer) {
+			return fieldError(HeaderSigner, "want a public user nkey")
+		}
+		if sig, err := unbase64(e.Signature); err != nil || len(sig) != ed25519.SignatureSize {
+			return fieldError(HeaderSignature, "want 64 bytes in base64url")
 		}
 	}
 	switch e.Content {

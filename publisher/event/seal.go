@@ -105,7 +105,7 @@ type flattened struct {
 //
 // The envelope is bound to the data as additional authenticated data: a sealed body
 // cannot be moved to another id, time, sequence or subject. Sealing does not prove
-// who published the event.
+// who published the event: a signature does, see [Signer.Sign].
 func Seal(data []byte, env Envelope, recipients []Recipient) ([]byte, error) {
 	if len(data) > maxData {
 		return nil, fmt.Errorf("seal: %d bytes of data, at most %d", len(data), maxData)
@@ -163,11 +163,17 @@ func general(text string) ([]byte, error) {
 
 // Open returns the data of a sealed event as it was received; env is from
 // [ParseEnvelope]. It rebuilds the authenticated data from env and compares them
-// before it decrypts anything. Errors unwrap to ErrEnvelope, ErrSealForm,
-// ErrSealSuite, ErrNotRecipient, ErrRebound or ErrTampered.
-func Open(jwe []byte, env Envelope, key PrivateKey) ([]byte, error) {
+// before it decrypts anything. With trust lists it first verifies, like [Verify],
+// that the desk signed the event. Errors unwrap to ErrEnvelope, ErrSealForm,
+// ErrSealSuite, ErrNotRecipient, ErrRebound, ErrTampered, or those of Verify.
+func Open(jwe []byte, env Envelope, key PrivateKey, trust ...Trust) ([]byte, error) {
 	if err := env.Validate(); err != nil {
 		return nil, fmt.Errorf("open: %w", err)
+	}
+	if len(trust) > 0 {
+		if err := Verify(env, jwe, trust...); err != nil {
+			return nil, fmt.Errorf("open: %w", err)
+		}
 	}
 	if env.Content != ContentJOSE {
 		return nil, fmt.Errorf("open: %w: its content type is %s", ErrSealForm, env.Content)
@@ -381,6 +387,9 @@ func readObject(text []byte, v any, names ...string) error {
 	}
 	return nil
 }
+
+// encode returns base64url without padding.
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // unbase64 decodes base64url without padding, strictly: every changed character
 // counts.
