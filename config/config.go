@@ -37,6 +37,7 @@ type Desk struct {
 	Timezone      string `yaml:"timezone" doc:"IANA name"`
 	Operator      string `yaml:"operator" doc:"who registers, unless the page asks"`
 	RefKeyFile    string `yaml:"ref_key_file" doc:"key of person.ref, one for all desks of a deployment; empty: this desk's own"`
+	SigningKey    string `yaml:"signing_key" doc:"nkey seed file that signs events; empty: the seed of nats.creds or nats.nkey, else events are not signed"`
 	LegalBasis    string `yaml:"legal_basis" doc:"carried in the event"`
 	NoticeVersion string `yaml:"notice_version" doc:"carried in the event"`
 }

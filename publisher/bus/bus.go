@@ -30,6 +30,7 @@ type Options struct {
 	Strict       bool   // publish nothing to a stream that fails the preflight
 
 	Recipients []event.Recipient // seal every event to them; none: events go as they are
+	SigningKey string            // nkey seed file; empty: the seed of Server.Creds or Server.NKey, else events are not signed
 	Sources    Sources           // what the micro service answers
 
 	AckWait  time.Duration // for one acknowledgement; default 5 s
@@ -52,6 +53,7 @@ type Bus struct {
 	forward  *forwarder
 	service  service
 	clock    clockwork.Clock
+	signing  *signing
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
 	kick     chan struct{} // the connection changed: watch looks
@@ -87,6 +89,10 @@ func Start(ctx context.Context, o Options, q Queue) (*Bus, error) {
 		o.Clock = clockwork.NewRealClock()
 	}
 	b := &Bus{o: o, clock: o.Clock, kick: make(chan struct{}, 1), health: Health{Stream: o.Stream, Since: o.Clock.Now(), Code: Unreachable, Detail: errDisconnected.Error()}}
+	b.signing = &signing{file: signingFile(o.SigningKey, o.Server)}
+	if err := b.signing.ready(); err != nil && o.SigningKey != "" {
+		return nil, err // the login's own file may yet come: it is tried again at each connect
+	}
 	b.link = &link{server: o.Server, provider: o.Provider, name: "idtap/" + o.DeskID, inbox: Inbox(o.DeskID), log: o.Log, changed: b.connectionChanged}
 	own := o.Server.URL == "" && o.Provider == nil
 	maxAge := time.Duration(0)
@@ -109,7 +115,7 @@ func Start(ctx context.Context, o Options, q Queue) (*Bus, error) {
 	filter := event.Filter(o.DeskDivision, o.DeskID)
 	b.forward = &forwarder{
 		queue: q, link: b.link, embedded: b.embedded, stream: o.Stream,
-		want: Want{Subject: filter, Replicas: o.Replicas}, strict: o.Strict, recipients: o.Recipients,
+		want: Want{Subject: filter, Replicas: o.Replicas}, strict: o.Strict, recipients: o.Recipients, signing: b.signing,
 		ackWait: o.AckWait, clock: o.Clock, log: o.Log, fail: o.Fail,
 		wake: make(chan struct{}, 1), report: b.update,
 	}

@@ -73,6 +73,7 @@ type forwarder struct {
 	want       Want
 	strict     bool
 	recipients []event.Recipient
+	signing    *signing
 	ackWait    time.Duration
 	clock      clockwork.Clock
 	log        zerolog.Logger
@@ -157,6 +158,10 @@ func (f *forwarder) step(ctx context.Context) error {
 func (f *forwarder) prepare(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) error {
 	if f.stale.Swap(false) {
 		f.view.at = time.Time{}
+		if err := f.signing.ready(); err != nil {
+			f.stale.Store(true)
+			return &stop{connectCode(err), err}
+		}
 	}
 	looked := f.clock.Since(f.view.at) >= preflightEvery
 	if looked {
@@ -365,7 +370,7 @@ func (f *forwarder) message(r outbox.Record) (msg *nats.Msg, dead string, err er
 			return nil, ReasonInvalid, nil
 		}
 	}
-	msg = &nats.Msg{Subject: r.Subject, Header: nats.Header(env.Headers()), Data: body}
+	msg = &nats.Msg{Subject: r.Subject, Header: nats.Header(f.signing.sign(env, body).Headers()), Data: body}
 	msg.Header[event.HeaderMsgID] = []string{messageID(r)}
 	if r.Requeued > 0 {
 		msg.Header[event.HeaderRequeued] = []string{fmt.Sprint(r.Requeued)}

@@ -100,7 +100,7 @@ func (s *service) publish(st status) {
 	if err != nil {
 		return // told again with the next connection
 	}
-	msg := &nats.Msg{Subject: st.env.Subject, Header: nats.Header(st.env.Headers()), Data: st.data}
+	msg := &nats.Msg{Subject: st.env.Subject, Header: nats.Header(s.bus.signing.sign(st.env, st.data).Headers()), Data: st.data}
 	if err := nc.PublishMsg(msg); err != nil {
 		s.bus.o.Log.Debug().Err(err).Msg("a reader's state was not told")
 	}

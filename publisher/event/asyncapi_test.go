@@ -167,6 +167,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 	doc := asyncAPI(t)
 	sealed := testEnvelope()
 	sealed.Content = ContentJOSE
+	signed := newSigner(t, 1).Sign(sealed, []byte(testData))
 	status, err := StatusEnvelope(Place{DeskDivision: "410105", DeskID: "jinshui-wenhualu-03"}, "front", testEnvelope().Time)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +175,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 	for _, c := range []struct {
 		schema string
 		env    Envelope
-	}{{"storedEvent", testEnvelope()}, {"storedEvent", sealed}, {"cloudEvent", status}} {
+	}{{"storedEvent", testEnvelope()}, {"storedEvent", sealed}, {"storedEvent", signed}, {"cloudEvent", status}} {
 		header := map[string]any{}
 		for name, v := range c.env.Headers() {
 			header[name] = v[0]

@@ -35,6 +35,13 @@ func Example_consumer() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	if text, err = os.ReadFile("desks.trust"); err != nil {
+		log.Fatal(err)
+	}
+	trust, err := event.ParseTrust(text, "ABXM7RLGJNBQ7Z6DJDW2XQHW5XGSG3CGGZBOC3SOO2ZOLSXVHWI2QNXO")
+	if err != nil {
+		log.Fatal(err)
+	}
 	ctx := context.Background()
 	consumer, err := js.CreateOrUpdateConsumer(ctx, "REGISTRATIONS", jetstream.ConsumerConfig{
 		Durable: "huining", FilterSubject: "idtap.v1.*.*.*.*.*.62.6204.620422", AckPolicy: jetstream.AckExplicitPolicy,
@@ -51,10 +58,13 @@ func Example_consumer() {
 		}
 		data := m.Data()
 		if env.Content == event.ContentJOSE {
-			if data, err = event.Open(data, env, key); err != nil {
-				m.Term()
-				return
-			}
+			data, err = event.Open(data, env, key, trust)
+		} else {
+			err = event.Verify(env, data, trust)
+		}
+		if err != nil {
+			m.Term() // not sealed to this registry, or not sent by the desk that it names
+			return
 		}
 		registration, err := event.Decode(env.Type, data)
 		if err != nil {

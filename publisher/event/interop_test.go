@@ -8,10 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nkeys"
 )
 
-// Two libraries by others open sealed events and refuse moved ones: node's jose
-// and Python's jwcrypto. They are part of the contract, so a missing one fails.
+// Programs in other languages, with libraries by others, verify and open sealed
+// events and refuse changed ones: node's jose and Python's jwcrypto. They are part of
+// the contract, so a missing one fails.
 func TestOtherLibrariesOpen(t *testing.T) {
 	for name, command := range map[string]func(*testing.T) *exec.Cmd{"node jose": nodeJose, "python jwcrypto": pythonJwcrypto} {
 		t.Run(name, func(t *testing.T) {
@@ -22,9 +26,20 @@ func TestOtherLibrariesOpen(t *testing.T) {
 				if err != nil || out != sealedText {
 					t.Errorf("%d recipients: opened to %q, %v, want %q", n, out, err, sealedText)
 				}
-				m.Subject = strings.Replace(m.Subject, "620422", "620423", 1)
+			}
+			for change, f := range map[string]func(*openInput){
+				"another subject": func(m *openInput) { m.Subject = strings.Replace(m.Subject, "620422", "620423", 1) },
+				"not signed":      func(m *openInput) { delete(m.Headers, HeaderSigner); delete(m.Headers, HeaderSignature) },
+				"another's key":   func(m *openInput) { resign(t, m, newSigner(t, 2)) },
+				"another body":    func(m *openInput) { m.Body = message(t, last).Body },
+				"too late":        func(m *openInput) { m.Headers[headerTime] = "2026-11-21T10:30:00.000Z"; resign(t, m, newSigner(t, 1)) },
+				"another desk":    func(m *openInput) { m.Headers[headerSource] = Source("other", "front") },
+				"a changed list":  func(m *openInput) { m.Trust = strings.Replace(m.Trust, "T10:30", "T11:30", 1) },
+			} {
+				m := message(t, first, last)
+				f(&m)
 				if out, err := runOpen(t, command(t), m); err == nil || out != "" {
-					t.Errorf("%d recipients, moved: opened to %q, want refused", n, out)
+					t.Errorf("%s: opened to %q, want refused", change, out)
 				}
 			}
 			m := message(t, first)
@@ -44,6 +59,23 @@ type openInput struct {
 	Subject string            `json:"subject"`
 	Body    string            `json:"body"`
 	JWK     json.RawMessage   `json:"jwk"`
+	Trust   string            `json:"trust"` // signed list of the desks' keys
+	By      string            `json:"by"`    // public nkey of who signed it
+}
+
+// resign signs what a message says with another key.
+func resign(t *testing.T, m *openInput, s Signer) {
+	t.Helper()
+	h := map[string][]string{}
+	for name, v := range m.Headers {
+		h[name] = []string{v}
+	}
+	env, err := ParseEnvelope(h, m.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env = s.Sign(env, []byte(m.Body))
+	m.Headers[HeaderSigner], m.Headers[HeaderSignature] = env.Signer, env.Signature
 }
 
 // message is an event sealed to keys, to be opened with the last of them.
@@ -52,9 +84,17 @@ func message(t *testing.T, keys ...PrivateKey) openInput {
 	env := testEnvelope()
 	env.Content = ContentJOSE
 	m := openInput{Headers: map[string]string{}, Subject: env.Subject, Body: string(sealTo(t, sealedText, env, keys...)), JWK: jwkOf(t, keys[len(keys)-1])}
-	for name, v := range env.Headers() {
+	s := newSigner(t, 1)
+	for name, v := range s.Sign(env, []byte(m.Body)).Headers() {
 		m.Headers[name] = v[0]
 	}
+	admin := seed(t, nkeys.PrefixByteAccount, 9)
+	list, err := trust(t, TrustedKey{Desk: "z", Key: newSigner(t, 2).Public(), From: signTime},
+		TrustedKey{Desk: desk, Key: s.Public(), From: signTime, To: signTime.Add(time.Hour)}).Sign(admin, signTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Trust, m.By = string(list), publicOf(t, admin)
 	return m
 }
 

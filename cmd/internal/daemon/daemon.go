@@ -243,7 +243,7 @@ func (d *daemon) busOptions() (bus.Options, error) {
 		Server: BusServer(n),
 		Embedded: bus.Embedded{Dir: filepath.Join(d.cfg.Outbox.Dir, "nats"), Key: d.queue.EmbeddedStoreKey(),
 			MaxAge: time.Duration(d.cfg.Outbox.Retain), Listen: n.Embedded.Listen, NextPort: d.o.Demo, Config: n.Embedded.Config},
-		Stream: n.Stream, CreateStream: n.CreateStream, Replicas: n.Replicas, Strict: n.Strict, Recipients: recipients,
+		Stream: n.Stream, CreateStream: n.CreateStream, Replicas: n.Replicas, Strict: n.Strict, Recipients: recipients, SigningKey: d.cfg.Desk.SigningKey,
 		Log: d.o.Log.With().Str("part", "bus").Logger(),
 	}, nil
 }

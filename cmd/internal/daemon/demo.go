@@ -17,7 +17,7 @@ func Demonstrate(cfg *config.Config, dir string) {
 	cfg.NATS.Embedded.Listen = "127.0.0.1:4222"
 	cfg.Outbox = d.Outbox
 	cfg.Outbox.Dir = dir
-	cfg.Desk.RefKeyFile = ""
+	cfg.Desk.RefKeyFile, cfg.Desk.SigningKey = "", ""
 	cfg.DeskPage.Listen, cfg.DeskPage.TLS, cfg.DeskPage.Origins = d.DeskPage.Listen, d.DeskPage.TLS, nil
 	cfg.DeskPage.TokenFile, cfg.DeskPage.PINFile, cfg.Photo = "", "", d.Photo
 	if cfg.Log.Level == d.Log.Level {

@@ -1,12 +1,14 @@
-// Every event about a place, opened, one masked line each:
+// Every event about a place that its desk signed, opened, one masked line each:
 //
-//	go run ./examples/events/go nats://127.0.0.1:4222 registry.creds registry.key 'idtap.v1.*.*.*.*.*.62.>'
+//	go run ./examples/events/go -url tls://bus.example.cn:4222 -creds registry.creds -key registry.key \
+//		-trust desks.trust -by ABXM7RLG... -subject 'idtap.v1.*.*.*.*.*.62.>'
 //
 // The durable consumer keeps the place in the stream while the program is away.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
 	"os"
@@ -20,24 +22,47 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 5 {
-		log.Fatal("usage: go URL CREDENTIALS KEY SUBJECT")
+	url := flag.String("url", "nats://127.0.0.1:4222", "server")
+	creds := flag.String("creds", "registry.creds", "credentials that may read the stream")
+	subject := flag.String("subject", "idtap.v1.>", "events to take")
+	keyFile := flag.String("key", "registry.key", "private key that opens sealed events")
+	trustFile := flag.String("trust", "desks.trust", "list of the desks' signing keys")
+	by := flag.String("by", "", "public nkey of the administrator who signed the list")
+	flag.Parse()
+	r, err := newRegistry(*keyFile, *trustFile, *by)
+	if err != nil {
+		log.Fatal(err)
 	}
-	if err := run(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if err := r.run(*url, *creds, *subject); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(url, credentials, keyFile, subject string) error {
+// registry takes what is signed by a desk of its list and sealed to its key.
+type registry struct {
+	key   event.PrivateKey
+	trust event.Trust
+}
+
+func newRegistry(keyFile, trustFile, by string) (r registry, err error) {
 	text, err := os.ReadFile(keyFile)
 	if err != nil {
-		return err
+		return r, err
 	}
-	key, err := event.ParsePrivateKey(text)
-	if err != nil {
-		return fmt.Errorf("%s: %w", keyFile, err)
+	if r.key, err = event.ParsePrivateKey(text); err != nil {
+		return r, fmt.Errorf("%s: %w", keyFile, err)
 	}
-	nc, err := nats.Connect(url, nats.UserCredentials(credentials))
+	if text, err = os.ReadFile(trustFile); err != nil {
+		return r, err
+	}
+	if r.trust, err = event.ParseTrust(text, by); err != nil {
+		return r, fmt.Errorf("%s: %w", trustFile, err)
+	}
+	return r, nil
+}
+
+func (r registry) run(url, creds, subject string) error {
+	nc, err := nats.Connect(url, nats.UserCredentials(creds))
 	if err != nil {
 		return err
 	}
@@ -54,7 +79,7 @@ func run(url, credentials, keyFile, subject string) error {
 	if err != nil {
 		return err
 	}
-	consuming, err := consumer.Consume(func(m jetstream.Msg) { take(m, key) })
+	consuming, err := consumer.Consume(r.take)
 	if err != nil {
 		return err
 	}
@@ -64,9 +89,9 @@ func run(url, credentials, keyFile, subject string) error {
 }
 
 // take stores one message by its id, and acknowledges what is stored. What is no
-// event never becomes one: it is not asked for again.
-func take(m jetstream.Msg, key event.PrivateKey) {
-	env, data, err := open(m, key)
+// event of a trusted desk never becomes one: it is not asked for again.
+func (r registry) take(m jetstream.Msg) {
+	env, data, err := r.open(m)
 	if err != nil {
 		log.Printf("%s: passed over: %v", m.Subject(), err)
 		m.Term()
@@ -80,12 +105,15 @@ func take(m jetstream.Msg, key event.PrivateKey) {
 	m.Ack()
 }
 
-func open(m jetstream.Msg, key event.PrivateKey) (event.Envelope, []byte, error) {
+func (r registry) open(m jetstream.Msg) (event.Envelope, []byte, error) {
 	env, err := event.ParseEnvelope(m.Headers(), m.Subject())
-	if err != nil || env.Content != event.ContentJOSE {
-		return env, m.Data(), err
+	if err != nil {
+		return env, nil, err
 	}
-	data, err := event.Open(m.Data(), env, key)
+	if env.Content != event.ContentJOSE {
+		return env, m.Data(), event.Verify(env, m.Data(), r.trust)
+	}
+	data, err := event.Open(m.Data(), env, r.key, r.trust)
 	if err != nil {
 		return env, nil, err
 	}
