@@ -21,8 +21,14 @@ var (
 	ErrProtocol = errors.New("the reader does not speak the SAM protocol as expected")
 	ErrNoSAM    = errors.New("the reader has no security module and cannot read identity") // ordinary contactless readers
 	ErrTimeout  = errors.New("the reader did not answer in time")
+	ErrTelnet   = errors.New("the serial server speaks telnet instead of passing bytes on")
+	ErrDialect  = errors.New("the reader answers whole, but in a form of its own")
 	ErrStuck    = errors.New("the reader never came back from a command") // an APDU that hangs in its driver
 )
+
+// OtherForm reports whether whole answers came in another form than the
+// protocol's, which says nothing against the line.
+func OtherForm(err error) bool { return errors.Is(err, ErrTelnet) || errors.Is(err, ErrDialect) }
 
 // Error is a failed operation on a reader.
 type Error struct {

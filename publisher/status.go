@@ -14,6 +14,8 @@ func NewReaderStatus(d DeskFacts, s reader.State) (event.ReaderStatus, bool) {
 		state = string(reader.Ready)
 	case reader.Away, reader.Denied, reader.Busy, reader.Faulty, reader.NoIdentity, reader.Stuck, reader.Stopped:
 		state = string(s.Phase)
+	case reader.Telnet, reader.Dialect: // published states are fixed: a fault of the device
+		state = string(reader.Faulty)
 	default:
 		return event.ReaderStatus{}, false
 	}

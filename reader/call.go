@@ -177,7 +177,7 @@ func ask[T any](ctx context.Context, r *Reader, call func(driver.Device, context
 			err = &driver.Error{Op: "wait", Reader: r.o.Name, Err: driver.ErrGone, Cause: err}
 		}
 	}
-	if bad > 0 {
+	if bad > 0 && !driver.OtherForm(err) {
 		r.counts.LineErrors += bad
 		r.line.failed(now)
 	}
@@ -187,7 +187,7 @@ func ask[T any](ctx context.Context, r *Reader, call func(driver.Device, context
 // lost reports whether the device has to be opened anew, or the loop to end.
 func lost(err error) bool {
 	for _, e := range []error{context.Canceled, context.DeadlineExceeded, driver.ErrGone, driver.ErrDenied, driver.ErrBusy,
-		driver.ErrNotBuilt, driver.ErrFaulty, driver.ErrNoSAM, driver.ErrStuck} {
+		driver.ErrNotBuilt, driver.ErrFaulty, driver.ErrNoSAM, driver.ErrStuck, driver.ErrTelnet, driver.ErrDialect} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -218,6 +218,10 @@ func PhaseOf(err error) Phase {
 		return NoIdentity
 	case errors.Is(err, driver.ErrStuck):
 		return Stuck
+	case errors.Is(err, driver.ErrTelnet):
+		return Telnet
+	case errors.Is(err, driver.ErrDialect):
+		return Dialect
 	case errors.Is(err, driver.ErrNotBuilt):
 		return Stopped
 	}

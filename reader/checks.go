@@ -40,6 +40,8 @@ var phases = []struct {
 	{Faulty, diagnosis.Critical},
 	{NoIdentity, diagnosis.Critical},
 	{Stuck, diagnosis.Critical},
+	{Telnet, diagnosis.Critical},
+	{Dialect, diagnosis.Critical},
 	{Stopped, diagnosis.Critical},
 }
 

@@ -20,6 +20,12 @@ const (
 	// A presence answer with four addresses takes 0.3 s at 9600 baud.
 	gapTime = 500 * time.Millisecond
 
+	// holdCheck is how often a card that is said to be still there is looked for
+	// all the same: a module may say so for ever, and the next card would not be
+	// noticed. Where find meets a card, its bytes decide whose it is; where it
+	// meets none that means nothing, for some firmware finds a resting card once.
+	holdCheck = 5 * time.Second
+
 	// A tap that the sink did not settle is offered again after 1, 2, 4 s and
 	// then every 5 s while its card lies there.
 	firstOffer = time.Second
@@ -36,6 +42,7 @@ const (
 func (r *Reader) hold(ctx context.Context) (found bool, err error) {
 	r.tell(Held, r.last.unsettled, r.last.wait)
 	missed, deaf, doubt := 0, 0, false
+	looked := r.clock.Now()
 	for {
 		if err := r.sleep(ctx, r.o.Poll); err != nil {
 			return false, err
@@ -61,7 +68,11 @@ func (r *Reader) hold(ctx context.Context) (found bool, err error) {
 			missed, deaf = 0, 0
 			r.seenAt = now
 		}
-		if doubt {
+		if r.last.offer != nil { // it would be gone with its card
+			looked = now
+		}
+		if doubt || now.Sub(looked) >= holdCheck {
+			looked = now
 			found, err := r.look(ctx)
 			switch {
 			case found || lost(err):

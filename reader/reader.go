@@ -122,7 +122,7 @@ func (r *Reader) Run(ctx context.Context) {
 			r.tell(phase, err, 0)
 			<-ctx.Done()
 			return
-		case Faulty, NoIdentity, Stuck:
+		case Faulty, NoIdentity, Stuck, Telnet, Dialect:
 			r.tell(phase, err, slowRetry)
 			r.sleep(ctx, slowRetry)
 		default:

@@ -63,6 +63,8 @@ const (
 	Faulty     Phase = "faulty"      // module self-test failed or not authorised
 	NoIdentity Phase = "no_identity" // reader without a security module
 	Stuck      Phase = "stuck"       // a command hangs in the reader's driver
+	Telnet     Phase = "telnet"      // the serial server speaks telnet instead of passing bytes on
+	Dialect    Phase = "dialect"     // the module answers whole, but in a form of its own
 	Stopped    Phase = "stopped"     // the loop has ended, or this build has no such driver
 )
 

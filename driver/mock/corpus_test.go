@@ -208,9 +208,6 @@ func call(t *testing.T, c *sam.Client, code sam.Code) outcome {
 	case sam.CmdSelfTest:
 		o.Call, o.Result = "self-test", "well"
 		_, err = c.SelfTest(t.Context())
-	case sam.CmdReset:
-		o.Call, o.Result = "reset", "done"
-		err = c.Reset(t.Context())
 	case sam.CmdFind:
 		o.Call = "find"
 		yes, err = c.Find(t.Context())

@@ -18,6 +18,8 @@ var (
 	SelfTest     = diagnosis.NewEntry(texts, "sam_self_test", diagnosis.Critical)
 	Unauthorised = diagnosis.NewEntry(texts, "sam_unauthorised", diagnosis.Critical)
 	NoModule     = diagnosis.NewEntry(texts, "reader_no_sam", diagnosis.Critical)
+	Telnet       = diagnosis.NewEntry(texts, "sam_telnet", diagnosis.Critical)
+	Dialect      = diagnosis.NewEntry(texts, "sam_dialect", diagnosis.Critical)
 	Hangs        = diagnosis.NewEntry(texts, "reader_stuck", diagnosis.Critical)
 	Noisy        = diagnosis.NewEntry(texts, "line_noisy", diagnosis.Warning)
 	Slow         = diagnosis.NewEntry(texts, "line_slow", diagnosis.Warning)
@@ -25,7 +27,7 @@ var (
 
 // Entries lists what the checks of this package find.
 func Entries() []diagnosis.Entry {
-	return []diagnosis.Entry{Silent, Foreign, WrongBaud, SelfTest, Unauthorised, NoModule, Hangs, Noisy, Slow}
+	return []diagnosis.Entry{Silent, Foreign, WrongBaud, SelfTest, Unauthorised, NoModule, Telnet, Dialect, Hangs, Noisy, Slow}
 }
 
 // Explain is the finding that stands behind a failure of a module; ok is false
@@ -43,6 +45,10 @@ func Explain(reader string, err error) (f diagnosis.Finding, ok bool) {
 		return diagnosis.NewFinding(SelfTest, reader), true
 	case errors.Is(err, driver.ErrNoSAM):
 		return diagnosis.NewFinding(NoModule, reader), true
+	case errors.Is(err, driver.ErrTelnet):
+		return diagnosis.NewFinding(Telnet, reader), true
+	case errors.Is(err, driver.ErrDialect):
+		return diagnosis.NewFinding(Dialect, reader, text.Plain(err.Error())), true
 	case errors.Is(err, driver.ErrStuck):
 		return diagnosis.NewFinding(Hangs, reader), true
 	case errors.Is(err, driver.ErrProtocol):
@@ -94,7 +100,12 @@ func Examine(ctx context.Context, s *diagnosis.Sheet, reader string, dev driver.
 			t.SelfTest(ctx)
 			answers++
 		}
-		dev.Find(ctx) // what comes of it is in the line errors
+		if _, err := dev.Find(ctx); driver.OtherForm(err) { // what else comes of it is in the line errors
+			Identified(s, reader, id, w)
+			f, _ := Explain(reader, err)
+			s.Add(f)
+			return
+		}
 		answers += 2
 	}
 	Identified(s, reader, id, w)
@@ -167,48 +178,4 @@ func Pace(s *diagnosis.Sheet, reader string, baud int, w *Stopwatch) {
 	if baud > 0 && WholeRead(baud) > slowRead {
 		s.Find(Slow, reader, texts.Say("slow_read", baud, WholeRead(baud).Milliseconds()))
 	}
-}
-
-// Heard is what came at one rate.
-type Heard struct {
-	Baud   int
-	Answer string // "sam", "other" for bytes that are no frame, "" for nothing
-}
-
-// Probe asks a line for a module at every rate, twice over unless one answers:
-// at a wrong rate a module may have taken noise for the beginning of a request.
-// It sends self-tests only. rate is 0 where no module answered.
-func Probe(ctx context.Context, l Line, o Options) (all []Heard, rate int, err error) {
-	for round := range probeRounds {
-		for i, baud := range Rates {
-			if err := l.SetBaud(baud); err != nil {
-				return all, 0, err
-			}
-			if round == 0 {
-				all = append(all, Heard{Baud: baud})
-			}
-			o.Baud = baud
-			_, err := NewClient(l, o).exchange(ctx, cmdProbe)
-			switch {
-			case err == nil:
-				all[i].Answer = "sam"
-				if rate == 0 {
-					rate = baud
-				}
-			case errors.Is(err, driver.ErrProtocol):
-				if all[i].Answer == "" {
-					all[i].Answer = "other"
-				}
-			case !errors.Is(err, driver.ErrTimeout):
-				return all, 0, err
-			}
-		}
-		if rate != 0 {
-			break
-		}
-	}
-	if rate != 0 {
-		err = l.SetBaud(rate)
-	}
-	return all, rate, err
 }

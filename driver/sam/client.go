@@ -20,7 +20,7 @@ type Options struct {
 	// time. 0 is unknown: times allow for 9600.
 	Baud int
 	// Gap is the silence that ends a frame whose rest is outstanding. 0 means
-	// 250 ms; transports that may pause longer (networks) set more.
+	// 220 ms; transports that may pause longer (networks) set more.
 	Gap time.Duration
 	// OneAtATime says that the transport takes a command only once the one
 	// before is answered: the module cannot be asked meanwhile whether it is there.
@@ -35,7 +35,7 @@ type Options struct {
 const (
 	// defaultGap is more than a line ever pauses: both ends may run on busy
 	// machines, and a frame given up makes the line suspect for 50 cards.
-	defaultGap = 250 * time.Millisecond
+	defaultGap = 220 * time.Millisecond
 	// powerUp is how long a module may take until it answers [ROUTON, YINAN].
 	powerUp     = 2500 * time.Millisecond
 	powerUpPoll = 100 * time.Millisecond
@@ -64,6 +64,11 @@ type Client struct {
 	patience patience
 	heardAt  time.Time // when the first byte came in this attempt
 	asked    bool      // the module was asked whether it is there, and has not said so
+
+	raw        []byte // bytes that came in this attempt; see keep
+	negotiated bool   // telnet options came before any frame
+	framed     bool   // a whole frame has come
+	odd        odd    // the last whole answer of another size
 
 	unsettled bool // an answer may be under way still
 	selected  bool // the card found has been selected
@@ -146,7 +151,7 @@ func (c *Client) awaitID(ctx context.Context) (string, error) {
 				return "", err
 			}
 		}
-		if ctx.Err() != nil || errors.Is(err, driver.ErrGone) || !c.o.Clock.Now().Before(end) {
+		if ctx.Err() != nil || errors.Is(err, driver.ErrGone) || errors.Is(err, driver.ErrTelnet) || !c.o.Clock.Now().Before(end) {
 			return "", err
 		}
 		pause, cancel := c.within(ctx, powerUpPoll)
@@ -169,19 +174,6 @@ func (c *Client) SelfTest(ctx context.Context) (Status, error) {
 		return s, c.refused(cmdSelfTest.op, s)
 	}
 	return b.Status(), nil
-}
-
-// Reset restarts the module, which then needs up to 2.5 s: Identify waits.
-func (c *Client) Reset(ctx context.Context) error {
-	c.selected, c.rfSet, c.refusals = false, false, 0
-	b, err := c.exchange(ctx, cmdReset)
-	if err != nil {
-		return err
-	}
-	if s := b.Status(); s.SW3 != OK {
-		return c.refused(cmdReset.op, s)
-	}
-	return nil
 }
 
 // Find looks for a card. The first look after a card is placed may fail
@@ -228,7 +220,7 @@ func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
 		c.selected = true
 	}
 	b, err := c.exchange(ctx, cmdText)
-	if again && damaged(b, err) {
+	if again && silent(err) {
 		// A caller that compares two reads would have to find the card anew,
 		// which not every firmware does.
 		b, err = c.exchange(ctx, cmdText)
@@ -246,7 +238,7 @@ func (c *Client) Read(ctx context.Context) (driver.RawCard, error) {
 	c.refusals = 0
 
 	b, err = c.optional(ctx, &c.address, cmdAddress)
-	if damaged(b, err) {
+	if silent(err) {
 		// The text is whole and took up to 1.4 s of wire: only this is repeated.
 		b, err = c.optional(ctx, &c.address, cmdAddress)
 	}
@@ -333,15 +325,13 @@ func (c *Client) optional(ctx context.Context, o *optional, cmd command) (Body, 
 	return nil, c.error(cmd.op, driver.ErrTimeout, errMute)
 }
 
-// damaged reports whether an exchange failed for what the line did to the
-// request or the answer, or for silence.
-func damaged(b Body, err error) bool {
-	if err != nil {
-		return errors.Is(err, driver.ErrProtocol) || errors.Is(err, driver.ErrTimeout) && !errors.Is(err, errMute)
-	}
-	s := b.Status()
-	return s.SW3 == BadChecksum || s.SW3 == BadLength
-}
+// silent reports whether an exchange failed for silence. One that was damaged on
+// the line has been repeated; see exchange.
+func silent(err error) bool { return errors.Is(err, driver.ErrTimeout) && !errors.Is(err, errMute) }
+
+// misheard reports a status by which the module says that the request came
+// damaged.
+func misheard(s Status) bool { return s.SW3 == BadChecksum || s.SW3 == BadLength }
 
 // unread is the error of a select or read. That a card is foreign is believed
 // when the module has said so three times in a row; until then it counts as

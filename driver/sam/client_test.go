@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,13 +70,15 @@ func TestTrap21ReadCycle(t *testing.T) {
 // TestTrap01FindSuccessIs9F: 90 does not mean that a card was found, and 9F
 // means nothing to the other commands.
 func TestTrap01FindSuccessIs9F(t *testing.T) {
-	c := newScript(t, step{want: CmdFind, answer: answers(status(OK))}).client(Options{})
-	if ok, err := c.Find(context.Background()); ok || !errors.Is(err, driver.ErrProtocol) {
-		t.Errorf("Find answered 90: %v, %v", ok, err)
+	wrong := step{want: CmdFind, answer: answers(status(OK))}
+	c := newScript(t, wrong, wrong).client(Options{})
+	if ok, err := c.Find(context.Background()); ok || !errors.Is(err, driver.ErrDialect) {
+		t.Errorf("Find answered 90 = %v, %v, want false, %v", ok, err, driver.ErrDialect)
 	}
-	c = newScript(t, step{want: CmdSelfTest, answer: answers(status(CardFound))}).client(Options{})
-	if _, err := c.SelfTest(context.Background()); !errors.Is(err, driver.ErrProtocol) {
-		t.Errorf("SelfTest answered 9F: %v", err)
+	wrong = step{want: CmdSelfTest, answer: answers(status(CardFound))}
+	c = newScript(t, wrong, wrong).client(Options{})
+	if _, err := c.SelfTest(context.Background()); !errors.Is(err, driver.ErrDialect) {
+		t.Errorf("SelfTest answered 9F: %v, want %v", err, driver.ErrDialect)
 	}
 }
 
@@ -130,24 +133,25 @@ func TestTrap05FingerprintForm(t *testing.T) {
 	}
 }
 
-// TestTrap05WrongInnerLength: XOR right, lengths wrong: no answer, and seen as
-// damage at once.
+// TestTrap05WrongInnerLength: XOR right, lengths wrong: no answer and no damage
+// of the line, but a form of the module's own; told once it came twice.
 func TestTrap05WrongInnerLength(t *testing.T) {
 	data := cardData(specimen(3), -1)
 	steps := read(specimen(3), noAddress)[:3]
 	steps[2].answer = answers(Answer(0, 0, OK, data[:len(data)-1]))
-	s := newScript(t, steps...)
+	s := newScript(t, append(steps, steps[2])...)
 	c := s.client(Options{})
 	mustFind(t, c)
 	before := s.clock.Now()
-	if _, err := c.Read(context.Background()); !errors.Is(err, driver.ErrProtocol) {
-		t.Errorf("Read: %v", err)
+	_, err := c.Read(context.Background())
+	if !errors.Is(err, driver.ErrDialect) || !strings.Contains(err.Error(), "1283 bytes") {
+		t.Errorf("Read: %v, want %v with its size", err, driver.ErrDialect)
 	}
-	if d := s.clock.Now().Sub(before); d > defaultGap {
-		t.Errorf("took %v", d)
+	if d := s.clock.Now().Sub(before); d > 2*defaultGap {
+		t.Errorf("took %v, want %v at most", d, 2*defaultGap)
 	}
-	if c.LineErrors() == 0 {
-		t.Error("no line error was counted")
+	if n := c.LineErrors(); n != 0 {
+		t.Errorf("%d line errors, want 0", n)
 	}
 }
 
@@ -165,8 +169,8 @@ func TestTrap12StatusIs11FF(t *testing.T) {
 	}
 }
 
-// TestTrap15DamagedAnswer: a wrong XOR is reported as soon as the line is
-// silent, and the next command is understood.
+// TestTrap15DamagedAnswer: after a wrong XOR the command is sent again as soon as
+// the line is silent.
 func TestTrap15DamagedAnswer(t *testing.T) {
 	card := specimen(4)
 	bad := cardFrame(card)
@@ -177,13 +181,10 @@ func TestTrap15DamagedAnswer(t *testing.T) {
 	c := s.client(Options{})
 	mustFind(t, c)
 	before := s.clock.Now()
-	if _, err := c.Read(context.Background()); !errors.Is(err, driver.ErrProtocol) || errors.Is(err, driver.ErrTimeout) {
-		t.Fatalf("Read of a damaged answer: %v", err)
-	}
-	if d := s.clock.Now().Sub(before); d > 200*time.Millisecond+defaultGap {
-		t.Errorf("noticed after %v", d)
-	}
 	mustRead(t, c, card)
+	if d := s.clock.Now().Sub(before); d > 200*time.Millisecond+defaultGap {
+		t.Errorf("read after %v", d)
+	}
 	if c.LineErrors() == 0 {
 		t.Error("no line error was counted")
 	}
@@ -201,13 +202,10 @@ func TestTrap15DamagedHead(t *testing.T) {
 	c := s.client(Options{})
 	mustFind(t, c)
 	before := s.clock.Now()
-	if _, err := c.Read(context.Background()); !errors.Is(err, driver.ErrProtocol) {
-		t.Fatalf("Read: %v", err)
-	}
-	if d := s.clock.Now().Sub(before); d > 2*defaultGap {
-		t.Errorf("noticed after %v", d)
-	}
 	mustRead(t, c, card)
+	if d := s.clock.Now().Sub(before); d > 2*defaultGap {
+		t.Errorf("read after %v", d)
+	}
 }
 
 // TestTrap15ForeignTrafficBeforeAnswer: what the board says before the module
@@ -236,17 +234,18 @@ func TestTrap15ForeignTrafficBeforeAnswer(t *testing.T) {
 	}
 }
 
-// TestTrap15VendorTimeoutAnswer: the malformed time-out answer ends the command
-// after the inter-byte time, not after the whole wait.
+// TestTrap15VendorTimeoutAnswer: the malformed time-out answer ends each of two
+// attempts after the inter-byte time, not after the whole wait.
 func TestTrap15VendorTimeoutAnswer(t *testing.T) {
-	s := newScript(t, step{want: CmdFind, answer: answers(vendorTimeout)})
+	late := step{want: CmdFind, answer: answers(vendorTimeout)}
+	s := newScript(t, late, late)
 	c := s.client(Options{})
 	before := s.clock.Now()
 	if _, err := c.Find(context.Background()); !errors.Is(err, driver.ErrProtocol) {
 		t.Errorf("Find: %v", err)
 	}
-	if d := s.clock.Now().Sub(before); d != defaultGap {
-		t.Errorf("took %v, want the inter-byte time", d)
+	if d := s.clock.Now().Sub(before); d != 2*defaultGap {
+		t.Errorf("took %v, want the inter-byte time twice", d)
 	}
 }
 
@@ -384,7 +383,11 @@ func TestTrap18Presence(t *testing.T) {
 			if c.answer != nil {
 				st.answer = answers(c.answer)
 			}
-			got, err := newScript(t, st).client(Options{}).Present(context.Background())
+			steps := []step{st}
+			if errors.Is(c.err, driver.ErrProtocol) { // asked once more
+				steps = append(steps, st)
+			}
+			got, err := newScript(t, steps...).client(Options{}).Present(context.Background())
 			if got != c.want || !errors.Is(err, c.err) {
 				t.Errorf("Present = %v, %v; want %v, %v", got, err, c.want, c.err)
 			}

@@ -1,6 +1,7 @@
 package sam
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -32,24 +33,77 @@ func Detect(ctx context.Context, l Line, last int, o Options) (int, error) {
 		rates = slices.DeleteFunc(rates, func(r int) bool { return r == last })
 		rates = slices.Insert(rates, 0, last)
 	}
-	var worst error
+	found, worst := 0, error(nil)
 	for range probeRounds {
-		for _, rate := range rates {
-			if err := l.SetBaud(rate); err != nil {
-				return 0, err
-			}
-			o.Baud = rate
-			_, err := NewClient(l, o).exchange(ctx, cmdProbe)
+		err := probe(ctx, l, rates, o, func(rate int, err error) (stop bool) {
 			switch {
 			case err == nil:
-				return rate, nil
+				found = rate
 			case errors.Is(err, driver.ErrProtocol) || worst == nil:
 				worst = err
 			}
-			if !errors.Is(err, driver.ErrProtocol) && !errors.Is(err, driver.ErrTimeout) {
-				return 0, err
-			}
+			return err == nil
+		})
+		if found != 0 || err != nil {
+			return found, err
 		}
 	}
 	return 0, worst
+}
+
+// Heard is what came at one rate.
+type Heard struct {
+	Baud   int
+	Answer string // "sam", "other" for bytes that are no frame, "" for nothing
+}
+
+// Probe asks a line for a module at every rate, twice over unless one answers:
+// at a wrong rate a module may have taken noise for the beginning of a request.
+// It sends self-tests only. rate is 0 where no module answered; else the line is
+// left at it.
+func Probe(ctx context.Context, l Line, o Options) (all []Heard, rate int, err error) {
+	for round := 0; round < probeRounds && rate == 0; round++ {
+		at := 0
+		err := probe(ctx, l, Rates, o, func(baud int, err error) (stop bool) {
+			if round == 0 {
+				all = append(all, Heard{Baud: baud})
+			}
+			switch {
+			case err == nil:
+				all[at].Answer = "sam"
+				rate = cmp.Or(rate, baud)
+			case errors.Is(err, driver.ErrProtocol) && all[at].Answer == "":
+				all[at].Answer = "other"
+			}
+			at++
+			return false
+		})
+		if err != nil {
+			return all, 0, err
+		}
+	}
+	if rate != 0 {
+		err = l.SetBaud(rate)
+	}
+	return all, rate, err
+}
+
+// probe asks the line at one rate after the other and shows each outcome: nil,
+// driver.ErrTimeout or driver.ErrProtocol. Any other error ends it, and so does
+// the answer true.
+func probe(ctx context.Context, l Line, rates []int, o Options, heard func(rate int, err error) (stop bool)) error {
+	for _, rate := range rates {
+		if err := l.SetBaud(rate); err != nil {
+			return err
+		}
+		o.Baud = rate
+		_, err := NewClient(l, o).attempt(ctx, cmdProbe, cmdProbe.wait)
+		if err != nil && !errors.Is(err, driver.ErrProtocol) && !errors.Is(err, driver.ErrTimeout) {
+			return err
+		}
+		if heard(rate, err) {
+			return nil
+		}
+	}
+	return nil
 }

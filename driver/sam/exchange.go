@@ -48,7 +48,6 @@ type command struct {
 }
 
 var (
-	cmdReset      = command{code: CmdReset, op: "reset", wait: waitStatus, most: 11, shape: success(0)}
 	cmdSelfTest   = command{code: CmdSelfTest, op: "self-test", wait: waitStatus, most: 11, shape: success(0)}
 	cmdMaxRF      = command{code: CmdMaxRF, op: "set RF length", wait: waitStatus, most: 11, shape: success(0)}
 	cmdSAMID      = command{code: CmdSAMID, op: "read SAM id", wait: waitStatus, most: 27, shape: success(idSize)}
@@ -118,19 +117,24 @@ var ended = func() context.Context {
 // attempt sends a command and waits for its answer. The Body holds until the
 // next exchange.
 //
-// It ends on the first frame that fits; on silence after a damaged frame
-// (driver.ErrProtocol, so that the caller can repeat at once); on the command's
+// It ends on the first frame that fits; on silence after bytes that belong to no
+// frame, wherever the damage lies (driver.ErrProtocol with the cause errDamaged:
+// the command can be repeated at once); on the command's
 // deadline (driver.ErrTimeout, or ErrProtocol if bytes came that are no
 // answer); or with the context. After the patience without a byte the module is
 // asked whether it is there; if it is, the command was lost (driver.ErrTimeout
 // with the cause errLost).
 func (c *Client) attempt(ctx context.Context, cmd command, patience time.Duration, data ...byte) (Body, error) {
 	defer c.count()
+	defer c.dropRaw()
 	if err := c.discard(ended); err != nil {
 		return nil, c.failed(ctx, cmd.op, err)
 	}
+	c.dropRaw()
 	c.rejected, c.heardAt = 0, time.Time{}
-	before := c.sniffer.Stats()
+	before, settled := c.odd, !c.unsettled
+	c.odd = odd{}
+	stats := c.sniffer.Stats()
 	frame := cmd.code.Frame(data...)
 	if err := c.send(ctx, cmd.op, frame); err != nil {
 		return nil, err
@@ -145,7 +149,8 @@ func (c *Client) attempt(ctx context.Context, cmd command, patience time.Duratio
 		defer cancel()
 	}
 	for silent, asked := false, false; ; {
-		if b := c.next(cmd); b != nil {
+		if b := c.next(cmd, settled); b != nil {
+			c.framed = true
 			if cmd.code == CmdSelfTest {
 				c.unsettled = false
 			}
@@ -153,32 +158,36 @@ func (c *Client) attempt(ctx context.Context, cmd command, patience time.Duratio
 			return b, nil
 		}
 		now := c.sniffer.Stats()
-		foreign := c.rejected + int(now.Skipped-before.Skipped)
-		damaged := now.damaged() != before.damaged() || foreign > floodLimit
+		foreign := c.rejected + int(now.Skipped-stats.Skipped)
+		damaged := now.damaged() != stats.damaged() || foreign > floodLimit
+		stray := damaged || c.odd != odd{} || now.Skipped != stats.Skipped && resembles(c.raw)
 		var err error
 		switch {
 		case ctx.Err() != nil:
 			err = c.failed(ctx, cmd.op, ctx.Err())
 		case asked && !c.asked: // so nothing is under way any more
 			return nil, c.error(cmd.op, driver.ErrTimeout, errLost)
-		case silent && !c.sniffer.Pending(), answer.Err() != nil && damaged:
+		case silent && stray && !c.sniffer.Pending():
 			err = c.error(cmd.op, driver.ErrProtocol, errDamaged)
-		case answer.Err() != nil && (foreign > 0 || c.sniffer.Pending()):
+		case answer.Err() != nil && (foreign > 0 || damaged || c.sniffer.Pending()):
 			err = c.error(cmd.op, driver.ErrProtocol, errForeign)
 		case answer.Err() != nil:
 			c.patience.forget(cmd.code)
 			err = c.error(cmd.op, driver.ErrTimeout, nil)
 		case asked || !c.heardAt.IsZero():
-			silent, err = c.receive(ctx, cmd.op, answer, damaged)
+			silent, err = c.receive(ctx, cmd.op, answer, stray)
 		case first.Err() != nil:
 			err = c.send(ctx, cmd.op, CmdSelfTest.Frame())
 			c.unsettled = c.unsettled || c.asked // which of the two is answered, cannot be told
 			asked, c.asked = true, true
 		default:
-			silent, err = c.receive(ctx, cmd.op, first, damaged)
+			silent, err = c.receive(ctx, cmd.op, first, stray)
 		}
 		if err != nil {
-			c.unsettled = true
+			c.unsettled = c.odd == odd{} // else the answer has come, odd as it is
+			if form := c.formOf(cmd, before); form != nil && ctx.Err() == nil {
+				err = form
+			}
 			return nil, err
 		}
 	}
@@ -195,25 +204,29 @@ func (c *Client) send(ctx context.Context, op string, frame []byte) error {
 	return nil
 }
 
-// next is the next frame that can be the answer to cmd, or nil.
-func (c *Client) next(cmd command) Body {
+// next is the next frame that can be the answer to cmd, or nil. Where nothing is
+// under way from before, another frame is an odd answer to cmd.
+func (c *Client) next(cmd command, settled bool) Body {
 	for {
 		b, ok := c.sniffer.Next()
 		if !ok || cmd.fits(b) {
 			return b
 		}
-		if !c.stray(b) {
+		c.framed = true
+		if s := b.Status(); settled && !c.asked && cmd.shape != nil && (s.SW3 == OK || s.SW3 == CardFound) {
+			c.odd = odd{cmd.code, s.SW3, len(b.Data())}
+		} else if !c.stray(b) {
 			c.rejected += overhead + len(b) + 1
 		}
 	}
 }
 
-// receive waits for bytes until the deadline. Once a frame has begun,
-// or came damaged, it waits no longer than the inter-byte time and then reports
-// silence.
-func (c *Client) receive(ctx context.Context, op string, answer context.Context, damaged bool) (silent bool, err error) {
+// receive waits for bytes until the deadline. Once a frame has begun, or bytes
+// have come that belong to none, it waits no longer than the inter-byte time and
+// then reports silence.
+func (c *Client) receive(ctx context.Context, op string, answer context.Context, stray bool) (silent bool, err error) {
 	wait := answer
-	if damaged || c.sniffer.Pending() {
+	if stray || c.sniffer.Pending() {
 		var cancel context.CancelFunc
 		wait, cancel = c.within(answer, max(c.o.Gap, wireTime(gapBytes, c.o.Baud)))
 		defer cancel()
@@ -225,6 +238,7 @@ func (c *Client) receive(ctx context.Context, op string, answer context.Context,
 		n, err = c.t.Read(ended, c.buf[:])
 	}
 	c.sniffer.Write(c.buf[:n])
+	c.keep(c.buf[:n])
 	switch {
 	case n > 0 && c.heardAt.IsZero():
 		c.heardAt = c.o.Clock.Now()
@@ -260,6 +274,7 @@ func (c *Client) discard(ctx context.Context) error {
 			return err
 		}
 		c.sniffer.Write(c.buf[:got])
+		c.keep(c.buf[:got])
 		n += got
 	}
 	return nil

@@ -109,7 +109,7 @@ func FuzzClient(f *testing.F) {
 			if !errors.As(err, &e) {
 				t.Fatalf("%s: %v is no driver.Error", op, err)
 			}
-			for _, kind := range []error{driver.ErrCardLost, driver.ErrNoCard, driver.ErrNotID, driver.ErrFaulty, driver.ErrProtocol, driver.ErrTimeout} {
+			for _, kind := range []error{driver.ErrCardLost, driver.ErrNoCard, driver.ErrNotID, driver.ErrFaulty, driver.ErrProtocol, driver.ErrTimeout, driver.ErrTelnet, driver.ErrDialect} {
 				if errors.Is(err, kind) {
 					return
 				}
@@ -137,7 +137,6 @@ func FuzzClient(f *testing.F) {
 		}
 		_, err = c.Management(ctx)
 		check("Management", err)
-		check("Reset", c.Reset(ctx))
 		if d := h.clock.Now().Sub(start); d > 60*time.Second {
 			t.Fatalf("took %v", d)
 		}
@@ -167,6 +166,5 @@ func TestTrap29HarmlessRequests(t *testing.T) {
 		c.Read(ctx)
 		c.Present(ctx)
 		c.Management(ctx)
-		c.Reset(ctx)
 	}
 }

@@ -46,15 +46,19 @@ func (p patience) with(cmd command) time.Duration {
 
 // exchange sends a command and takes its answer; see attempt. One that was lost
 // is sent once more and then has its whole bound in silence, so that a module
-// which drops what it is doing when it is asked gets to the end of it.
+// which drops what it is doing when it is asked gets to the end of it. One whose
+// answer or request the line damaged is sent once more, too.
 func (c *Client) exchange(ctx context.Context, cmd command, data ...byte) (Body, error) {
 	patience := cmd.wait
 	if (cmd.card || cmd.code == CmdSelfTest) && !c.o.OneAtATime {
 		patience = c.patience.with(cmd)
 	}
 	b, err := c.attempt(ctx, cmd, patience, data...)
-	if errors.Is(err, errLost) {
+	switch {
+	case errors.Is(err, errLost):
 		return c.attempt(ctx, cmd, cmd.wait, data...)
+	case errors.Is(err, errDamaged), err == nil && misheard(b.Status()):
+		return c.attempt(ctx, cmd, patience, data...)
 	}
 	return b, err
 }

@@ -53,11 +53,12 @@ type lineErrors struct {
 // mostBad bounds how many calls with line errors are remembered.
 const mostBad = 64
 
-// heard notes how many line errors the open device has counted so far.
-func (r *Reader) heard(n uint64) {
+// heard notes how many line errors the open device has counted so far. Those of a
+// call whose answers came whole in another form are not the line's.
+func (r *Reader) heard(n uint64, otherForm bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n > r.errors {
+	if n > r.errors && !otherForm {
 		r.bad = append(r.bad, lineErrors{r.clock.Now(), n - r.errors})
 		if len(r.bad) > mostBad {
 			r.bad = r.bad[1:]
@@ -154,8 +155,9 @@ func call[T any](d *device, op string, do func() (T, error)) (T, error) {
 		return none, &driver.Error{Op: op, Reader: d.r.Spec().Name, Err: driver.ErrGone, Cause: errRecorded}
 	}
 	defer d.r.settle()
-	defer func() { d.r.heard(d.LineErrors()) }()
-	return do()
+	v, err := do()
+	d.r.heard(d.LineErrors(), driver.OtherForm(err))
+	return v, err
 }
 
 // errRecorded makes the reading loop open its device anew, so that a recording

@@ -40,6 +40,8 @@ const (
 	FaceFaulty     Face = "faulty"
 	FaceNoIdentity Face = "no_identity"
 	FaceStuck      Face = "stuck"
+	FaceTelnet     Face = "telnet"
+	FaceDialect    Face = "dialect"
 	FaceStopped    Face = "stopped"
 )
 
@@ -52,6 +54,8 @@ var troubles = map[reader.Phase]Face{
 	reader.Faulty:     FaceFaulty,
 	reader.NoIdentity: FaceNoIdentity,
 	reader.Stuck:      FaceStuck,
+	reader.Telnet:     FaceTelnet,
+	reader.Dialect:    FaceDialect,
 	reader.Stopped:    FaceStopped,
 }
 

@@ -96,7 +96,7 @@ func TestEveryFaceHasALook(t *testing.T) {
 	}
 	faces := []Face{FaceStarting, FaceReady, FaceFound, FaceReading, FaceAccepted, FaceKept, FaceRepeat, FaceCheck, FaceCompare, FacePlaceAgain,
 		FaceRefused, FaceExpired, FaceNotID, FaceTwoCards, FaceUnreadable, FaceFull, FaceFailed, FaceCancelled, FaceLift, FaceAway, FaceDenied,
-		FaceBusy, FaceFaulty, FaceNoIdentity, FaceStuck, FaceStopped, "offline", "no_reader"}
+		FaceBusy, FaceFaulty, FaceNoIdentity, FaceStuck, FaceTelnet, FaceDialect, FaceStopped, "offline", "no_reader"}
 	for _, f := range faces {
 		l, ok := p.faces[f]
 		if !ok || l.Title.Zh == "" || l.Title.En == "" || l.Do.Zh == "" || l.Do.En == "" || l.Icon == "" {
@@ -109,7 +109,7 @@ func TestEveryFaceHasALook(t *testing.T) {
 	if len(p.faces) != len(faces) {
 		t.Errorf("%d looks for %d faces", len(p.faces), len(faces))
 	}
-	for _, phase := range []reader.Phase{reader.Away, reader.Denied, reader.Busy, reader.Faulty, reader.NoIdentity, reader.Stuck, reader.Stopped} {
+	for _, phase := range []reader.Phase{reader.Away, reader.Denied, reader.Busy, reader.Faulty, reader.NoIdentity, reader.Stuck, reader.Telnet, reader.Dialect, reader.Stopped} {
 		if p.faces[troubles[phase]].Tone != "bad" {
 			t.Errorf("%s does not show as bad", phase)
 		}

@@ -331,7 +331,7 @@ func (g *Examiner) running(ctx context.Context, s *diagnosis.Sheet, spec driver.
 			g.explain(s, spec, state.Err)
 			return
 		}
-	case reader.Faulty, reader.NoIdentity, reader.Stuck:
+	case reader.Faulty, reader.NoIdentity, reader.Stuck, reader.Telnet, reader.Dialect:
 		sam.Identified(module, spec.Name, state.Identity, nil)
 		if f, ok := sam.Explain(spec.Name, state.Err); ok {
 			module.Add(f)
