@@ -167,10 +167,11 @@ func (a *app) outboxDiscard(file *string) *cobra.Command {
 
 func (a *app) outboxAdopt(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "adopt", Short: "Go on behind another queue's events on this desk's subjects, after a re-image",
+		Use: "adopt", Short: "Deliver again after the disk was restored or re-imaged, in a new epoch",
 		Long: "When the stream holds events of this desk id that this queue never made, delivery stops (desk_id_in_use).\n" +
-			"If they are this desk's own from before a re-image, adopt lets delivery go on behind them. If another\n" +
-			"desk uses the same id, give one of them another desk.id instead.",
+			"If the disk was restored (a restore card, a snapshot, a backup) or re-imaged, they are this desk's own:\n" +
+			"adopt begins a new epoch after them, and what waits is numbered again under its ids, so that no number is\n" +
+			"given to two people. If another desk uses the same id, give one of them another desk.id instead.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -188,7 +189,12 @@ func (a *app) outboxAdopt(file *string) *cobra.Command {
 				if err := q.Audit(ctx, account(), "adopt", s.Foreign.Epoch); err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, a.say("已接续纪元 %s 的第 %d 号事件\n", "goes on behind number %[2]d of epoch %[1]s\n"), s.Foreign.Epoch, s.Foreign.LastSeq)
+				now, err := q.Stats(ctx)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, a.say("已接续纪元 %s 的第 %d 号事件；新纪元为 %s\n", "goes on after number %[2]d of epoch %[1]s, in the new epoch %[3]s\n"),
+					s.Foreign.Epoch, s.Foreign.LastSeq, now.Epoch)
 				return nil
 			})
 		},

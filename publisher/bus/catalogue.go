@@ -58,7 +58,7 @@ var catalogue = [...]Entry{
 		text("按 idtap bus check 的结果修改流", "Change the stream as idtap bus check says"), BusAdmin},
 	{StreamRefused, text("流拒绝了事件", "The stream refuses the event"), text("看详细信息；事件留在队列", "See the detail; the event stays in the queue"), BusAdmin},
 	{DeskIDInUse, text("另有设备以同一桌号发布事件，本机停止发送（刷卡照常受理）", "Somebody else publishes under this desk's id: nothing is sent, taps go on being accepted"),
-		text("查出另一台（系统克隆、桌号重复）并改号；确认本机为准后执行 idtap outbox adopt", "Find the other one (a cloned disk, the same id twice) and give it another id; then idtap outbox adopt here"), Technician},
+		text("磁盘被还原或系统重装过：停止 idtap 后执行 idtap outbox adopt；否则查出另一台（系统克隆、桌号重复）并改号", "If this disk was restored or re-imaged: stop idtap and run idtap outbox adopt; else find the other one (a cloned disk, the same id twice) and give it another id"), Technician},
 	{SealFailed, text("无法用配置的公钥加密", "The configured public keys cannot be used"), text("检查 nats.encrypt_to 的公钥文件", "Check the key files of nats.encrypt_to"), Technician},
 	{QueueFailed, text("本机队列读写失败", "The queue cannot be read or written"), text("检查磁盘；执行 idtap outbox verify", "Check the disk; run idtap outbox verify"), Technician},
 	{StreamUnseen, text("没有查看流的权限，只能在去重窗口内防重复", "No permission to look at the stream: duplicates are kept out within its window only"),

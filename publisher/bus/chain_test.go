@@ -171,8 +171,8 @@ func TestReimagedDeskNumbersOnIfItConnectsFirst(t *testing.T) {
 	d.until("delivering", Health.Delivering)
 	again.Accept(1, hukou)
 	d.drained()
-	if got := c.stored(); len(got) != 8 || got[7].Epoch != "e2" || got[7].Seq != 8 {
-		t.Fatalf("%d stored, the last %s/%d", len(got), got[len(got)-1].Epoch, got[len(got)-1].Seq)
+	if got := c.stored(); len(got) != 8 || got[7].Epoch != "e2+" || got[7].Seq != 8 {
+		t.Fatalf("%d stored, the last %s/%d, want 8 and e2+/8", len(got), got[len(got)-1].Epoch, got[len(got)-1].Seq)
 	}
 }
 

@@ -87,7 +87,7 @@ var causes = map[Code]diagnosis.Text{
 	StreamDown:       diagnosis.Say("集群没有主节点、存储出错，或未启用 JetStream", "The cluster has no leader, its storage fails, or JetStream is off"),
 	StreamUnfit:      diagnosis.Say("流的配置会丢失已确认的事件", "The stream's configuration could lose acknowledged events"),
 	StreamRefused:    diagnosis.Say("流返回了其他错误", "The stream answered with another error"),
-	DeskIDInUse:      diagnosis.Say("流中有本桌号的事件，却不是本机队列发出的：系统克隆、桌号重复或重装", "The stream has events of this desk id that this queue never made: a cloned disk, the id twice, or a re-image"),
+	DeskIDInUse:      diagnosis.Say("流中有本桌号的事件，却不是本机队列发出的：磁盘被还原（还原卡、快照、备份）、系统克隆、桌号重复或重装", "The stream has events of this desk id that this queue never made: the disk was restored (restore card, snapshot, backup), a cloned disk, the id twice, or a re-image"),
 	SealFailed:       diagnosis.Say("公钥文件缺失或不是 P-256 公钥", "A key file is missing or is no P-256 public key"),
 	QueueFailed:      diagnosis.Say("磁盘出错或队列损坏", "The disk fails or the queue is damaged"),
 	StreamUnseen:     diagnosis.Say("权限集中缺少这一项", "The permission set lacks it"),

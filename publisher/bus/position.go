@@ -50,16 +50,20 @@ func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record,
 	case isStored:
 		return next, true, f.mark(ctx, next, f.ack(r.Row, last.Seq, true))
 	case foreign:
-		return next, false, f.meet(ctx, last, next)
+		return next, false, f.meet(ctx, nc, r, last, next)
 	case adopt:
+		if err := f.settleHidden(ctx, nc, r, next); err != nil {
+			return next, false, err
+		}
 		if err := f.adopt(ctx, last); err != nil {
 			return next, false, err
 		}
+		settled = true // or numbered again: it is taken from the queue once more
 	}
 	if err := f.queue.SetChain(ctx, next); err != nil {
 		return next, false, &stop{QueueFailed, err}
 	}
-	return next, false, nil
+	return next, settled, nil
 }
 
 func (f *forwarder) last(ctx context.Context, nc *nats.Conn, filter string, atLeast uint64) (stored, error) {
@@ -94,37 +98,83 @@ func (f *forwarder) own(ctx context.Context, r outbox.Record, last stored, next 
 	case messageID(mine) != last.MsgID:
 		return true, false, nil // stored before it was put back by hand
 	}
+	settled, err = f.settleBefore(ctx, r, mine.Row, last.Seq, next)
+	return true, settled, err
+}
+
+// settleBefore marks what waits up to a row that is stored: it was published
+// before it. settled: r is among it.
+func (f *forwarder) settleBefore(ctx context.Context, r outbox.Record, upTo int64, seq uint64, next outbox.ChainState) (settled bool, err error) {
 	var acks []outbox.Ack
-	for row := int64(0); row < mine.Row; {
+	for row := int64(0); row < upTo; {
 		list, err := f.queue.List(ctx, outbox.ListFilter{State: outbox.Waiting, After: row})
 		if err != nil {
-			return true, false, &stop{QueueFailed, err}
+			return false, &stop{QueueFailed, err}
 		}
 		if len(list) == 0 {
 			break
 		}
 		for _, l := range list {
 			row = l.Row
-			if row < mine.Row && l.Requeued == 0 && l.Filter == r.Filter {
+			if row < upTo && l.Requeued == 0 && l.Filter == r.Filter {
 				acks = append(acks, f.ack(row, 0, true))
 				settled = settled || row == r.Row
 			}
 		}
 	}
-	return true, settled, f.mark(ctx, next, append(acks, f.ack(mine.Row, last.Seq, true))...)
+	return settled || upTo == r.Row, f.mark(ctx, next, append(acks, f.ack(upTo, seq, true))...)
+}
+
+// settleHidden marks what is stored and not marked, as its acknowledgement was
+// lost, although somebody else's event is the last one now: before what waits is
+// numbered again. It asks for the last event on each subject that the run at hand
+// may have been published on; one that somebody else has published on since hides
+// it, and it is stored again then, under its id.
+func (f *forwarder) settleHidden(ctx context.Context, nc *nats.Conn, r outbox.Record, next outbox.ChainState) error {
+	list, err := f.queue.List(ctx, outbox.ListFilter{State: outbox.Waiting, Limit: runLength})
+	if err != nil {
+		return &stop{QueueFailed, err}
+	}
+	rows, asked := map[string]int64{}, map[string]bool{}
+	for _, l := range list {
+		if l.Requeued == 0 && l.Filter == r.Filter {
+			rows[l.ID] = l.Row
+		}
+	}
+	var found stored
+	for _, l := range list {
+		if rows[l.ID] == 0 || asked[l.Subject] {
+			continue
+		}
+		asked[l.Subject] = true
+		last, err := f.last(ctx, nc, l.Subject, 0)
+		if err != nil {
+			return err
+		}
+		if rows[last.MsgID] > rows[found.MsgID] {
+			found = last
+		}
+	}
+	if row := rows[found.MsgID]; row > 0 {
+		_, err = f.settleBefore(ctx, r, row, found.Seq, next)
+	}
+	return err
 }
 
 // meet stops delivery: somebody else publishes under this desk's id. The chain
 // moves behind them now, so that once they are adopted delivery goes on there
 // and nowhere else; until then the note in the queue holds it, over restarts too.
-func (f *forwarder) meet(ctx context.Context, last stored, next outbox.ChainState) error {
+func (f *forwarder) meet(ctx context.Context, nc *nats.Conn, r outbox.Record, last stored, next outbox.ChainState) error {
 	if err := f.queue.SetForeign(ctx, outbox.Foreign{Epoch: last.Epoch, LastSeq: last.Desk}); err != nil {
 		return &stop{QueueFailed, err}
+	}
+	f.stopped = true
+	if err := f.settleHidden(ctx, nc, r, next); err != nil {
+		return err
 	}
 	if err := f.queue.SetChain(ctx, next); err != nil {
 		return &stop{QueueFailed, err}
 	}
-	f.stopped = true
 	return inUse(outbox.Foreign{Epoch: last.Epoch, LastSeq: last.Desk})
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"idtap/publisher/event"
 	"idtap/publisher/outbox/journal"
 )
 
@@ -178,28 +179,39 @@ func (q *Queue) SetForeign(ctx context.Context, f Foreign) error {
 }
 
 // Adopt makes this queue the successor of whoever published the stream's last
-// message of this desk: the note of foreign events goes, and if this queue has
-// given no number yet its own begin after lastSeq. If the stream is further than
-// this queue in the queue's own epoch (its directory was put back from a copy)
-// a new epoch begins: no number is ever given twice.
+// message of this desk: the note of foreign events goes, and a new epoch begins
+// after lastSeq, whatever either of them has counted. Which numbers were given
+// since a disk was copied or put back cannot be known, and none may be given
+// twice. What waits gets numbers of the new epoch and keeps its id.
 func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
+	q.o.Log.Warn().Str("after_epoch", epoch).Uint64("after_seq", lastSeq).Msg("a new epoch begins; what waits is numbered again")
 	return q.do(ctx, "adopt", func(t *tx) error {
-		if epoch == t.tail.Epoch {
-			if lastSeq >= t.tail.Next {
-				if err := journal.BeginEpoch(t.ctx, t.q.file.Conn, lastSeq+1, t.tail.Row+1, t.now); err != nil {
-					return err
-				}
-			}
-		} else if _, err := t.exec(`UPDATE epochs SET next_seq = ?1 WHERE epoch = ?2 AND next_seq < ?1
-			AND NOT EXISTS (SELECT 1 FROM journal WHERE epoch = ?2)`, int64(lastSeq+1), t.tail.Epoch); err != nil {
-			return err
-		}
-		if _, err := t.exec("DELETE FROM meta WHERE name = ?", journal.MetaForeign); err != nil {
+		conn := t.q.file.Conn
+		if err := journal.BeginEpoch(t.ctx, conn, lastSeq+1, t.tail.Row+1, t.now); err != nil {
 			return err
 		}
 		var err error
-		t.tail.Epoch, t.tail.Next, err = journal.CurrentEpoch(t.ctx, t.q.file.Conn)
+		if t.tail.Epoch, t.tail.Next, err = journal.CurrentEpoch(t.ctx, conn); err != nil {
+			return err
+		}
+		renumber := func(e *journal.Entry, body []byte) ([]byte, error) { return event.Renumber(body, e.Epoch, e.Seq) }
+		if err := t.q.file.Renumber(t.ctx, &t.tail, renumber, t.renumbered); err != nil {
+			return err
+		}
+		for id, s := range t.numbers {
+			if _, err := t.exec("UPDATE repeats SET epoch = ?, seq = ? WHERE id = ?", s.Epoch, int64(s.Seq), id); err != nil {
+				return err
+			}
+		}
 		t.wakes = true
+		_, err = t.exec("DELETE FROM meta WHERE name = ?", journal.MetaForeign)
 		return err
 	})
+}
+
+func (t *tx) renumbered(e *journal.Entry) {
+	if t.numbers == nil {
+		t.numbers = map[string]Stamp{}
+	}
+	t.numbers[e.ID] = stampOf(e)
 }

@@ -248,39 +248,109 @@ func TestEpochs(t *testing.T) {
 	if other := stats(t, openTest(t, Options{})); other.Epoch == own || own == "" {
 		t.Fatal("two queues share an epoch")
 	}
-	// A new, empty queue continues behind the old image's last number.
+	// A new, empty queue continues after the old image's last number.
 	if err := q.Adopt(ctx, 41, "the-old-image"); err != nil {
 		t.Fatal(err)
 	}
-	if a := accept(t, q, draft(0)); a.Seq != 42 || a.Epoch != own {
-		t.Fatalf("%+v", a)
+	first := accept(t, q, draft(0))
+	if first.Seq != 42 || first.Epoch == own || first.Epoch == "the-old-image" {
+		t.Fatalf("after Adopt(41): %+v, want number 42 of a new epoch", first.Stamp)
 	}
-	// One that has numbers of its own keeps counting and has to be asked.
+	// One that has published numbers of its own has to be asked.
+	deliverAll(t, q)
 	if err := q.SetForeign(ctx, Foreign{"a-clone", 99}); err != nil {
 		t.Fatal(err)
 	}
 	if s := stats(t, q); s.Foreign == nil || *s.Foreign != (Foreign{"a-clone", 99}) {
-		t.Fatalf("%+v", s.Foreign)
+		t.Fatalf("Stats().Foreign = %+v", s.Foreign)
 	}
 	q.Close()
 	q = openTest(t, o)
-	if err := q.Adopt(ctx, 99, "a-clone"); err != nil {
-		t.Fatal(err)
-	}
-	if s := stats(t, q); s.Foreign != nil || s.LastSeq != 42 {
-		t.Fatalf("%+v", s)
-	}
-	if a := accept(t, q, draft(1)); a.Seq != 43 || a.Epoch != own {
-		t.Fatalf("%+v", a)
-	}
-	// Its own epoch further on than itself: a directory put back from a copy.
-	if err := q.Adopt(ctx, 60, own); err != nil {
-		t.Fatal(err)
-	}
-	if a := accept(t, q, draft(2)); a.Seq != 61 || a.Epoch == own {
-		t.Fatalf("%+v", a)
+	for _, c := range []struct {
+		epoch string
+		last  uint64
+	}{{"a-clone", 99}, {first.Epoch, 60}, {first.Epoch, 42}, {first.Epoch, 3}} { // whatever was counted
+		before := stats(t, q)
+		if err := q.Adopt(ctx, c.last, c.epoch); err != nil {
+			t.Fatal(err)
+		}
+		q.Close()
+		q = openTest(t, o)
+		if s := stats(t, q); s.Foreign != nil || s.Epoch == before.Epoch || s.LastSeq != c.last {
+			t.Fatalf("after Adopt(%d, %s): Stats() = %+v", c.last, c.epoch, s)
+		}
+		if a := accept(t, q, draft(1)); a.Seq != c.last+1 {
+			t.Fatalf("after Adopt(%d): %+v", c.last, a.Stamp)
+		}
+		deliverAll(t, q)
 	}
 	verify(t, q)
+}
+
+// numbered is the data of an event as the intake makes it.
+func numbered(n int, s Stamp) ([]byte, error) {
+	return fmt.Appendf(nil, `{"n":%d,"desk":{"id":"desk-1","epoch":%q,"seq":%d}}`, n, s.Epoch, s.Seq), nil
+}
+
+func TestAdoptNumbersWhatWaitsAgain(t *testing.T) {
+	ctx := t.Context()
+	o := Options{Dir: t.TempDir(), RepeatWindow: time.Hour}
+	q := openTest(t, o)
+	var old []Accepted
+	for n := range 8 {
+		d := card(n, fmt.Sprint(n))
+		d.Body = func(s Stamp) ([]byte, error) { return numbered(n, s) }
+		old = append(old, accept(t, q, d))
+	}
+	mark := func(row int64) {
+		if err := q.Delivered(ctx, ChainState{}, Ack{Row: row, Stream: "S", Sequence: uint64(row)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mark(1)
+	if err := q.DeadLetter(ctx, 2, "too_large"); err != nil { // something was delivered after it
+		t.Fatal(err)
+	}
+	mark(3)
+	if _, err := q.Requeue(ctx, 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.DeadLetter(ctx, 4, "too_large"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Discard(ctx, old[4].ID, cancel(old[4].ID)); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Adopt(ctx, 20, old[0].Epoch); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]uint64{ // new numbers; the others keep theirs
+		old[3].ID: 21, old[5].ID: 22, old[6].ID: 23, old[7].ID: 24}
+	for range 2 {
+		verify(t, q)
+		epoch := stats(t, q).Epoch
+		for n, a := range old {
+			r, err := q.Get(ctx, a.ID)
+			seq, moved := want[a.ID]
+			if !moved {
+				if err != nil || r.Stamp != a.Stamp {
+					t.Errorf("record %d: %+v, %v, want it as it was", n, r.Stamp, err)
+				}
+				continue
+			}
+			if body, _ := numbered(n, r.Stamp); err != nil || r.Seq != seq || r.Epoch != epoch || r.AcceptedAt != a.AcceptedAt || string(r.Body) != string(body) {
+				t.Errorf("record %d: %+v with %s, %v, want number %d of %s", n, r.Stamp, r.Body, err, seq, epoch)
+			}
+			if again := accept(t, q, card(0, fmt.Sprint(n))); !again.Repeated || again.Earlier != r.Stamp {
+				t.Errorf("a repeat of record %d: %+v, want %+v", n, again.Earlier, r.Stamp)
+			}
+		}
+		q.Close()
+		q = openTest(t, o)
+	}
+	if a := accept(t, q, draft(9)); a.Seq != 26 { // the discarded one's number moved as well
+		t.Fatalf("the next tap has number %d, want 26", a.Seq)
+	}
 }
 
 func TestFurtherSubjects(t *testing.T) {

@@ -49,6 +49,14 @@ func (r *repeats) drop(id string) {
 	r.list = kept
 }
 
+func (r *repeats) renumber(numbers map[string]Stamp) {
+	for i, m := range r.list {
+		if s, ok := numbers[m.stamp.ID]; ok {
+			r.list[i].stamp = s
+		}
+	}
+}
+
 // load reads what an earlier process remembered. An entry whose seal is broken
 // is left out: the card counts as new, which loses nothing.
 func (r *repeats) load(ctx context.Context, conn *sql.Conn, keys *journal.Keyring, now time.Time) error {

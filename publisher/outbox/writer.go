@@ -33,6 +33,7 @@ type tx struct {
 
 	remember []acceptance
 	forget   []string
+	numbers  map[string]Stamp // of renumbered records, by id
 }
 
 func (t *tx) exec(query string, args ...any) (changed int64, err error) {
@@ -195,6 +196,9 @@ func (q *Queue) applyCommit(t *tx) {
 	}
 	for _, m := range t.remember {
 		q.repeats.add(m)
+	}
+	if t.numbers != nil {
+		q.repeats.renumber(t.numbers)
 	}
 	if t.wakes {
 		q.wakeMu.Lock()

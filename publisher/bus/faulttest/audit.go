@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -89,9 +90,16 @@ func (t Tally) String() string {
 func Audit(accepted map[string]bool, stored []Stored) Tally {
 	t := Tally{Accepted: len(accepted), Stored: len(stored)}
 	times := map[string]int{}
-	highest, distinct := map[string]uint64{}, map[string]map[uint64]bool{} // by epoch
+	before, highest, distinct := map[string]uint64{}, map[string]uint64{}, map[string]map[uint64]bool{} // by epoch
+	last := map[string]uint64{}                                                                         // by desk
 	for _, m := range stored {
 		times[m.ID]++
+		// An epoch begins with 1, or after the desk's last event if that was adopted.
+		desk, _, _ := strings.Cut(strings.TrimPrefix(m.Header.Get("ce-source"), "/idtap/"), "/")
+		if distinct[m.Epoch] == nil && m.Seq == last[desk]+1 {
+			before[m.Epoch] = last[desk]
+		}
+		last[desk] = m.Seq
 		if !accepted[m.ID] {
 			t.Strange++
 		}
@@ -110,7 +118,7 @@ func Audit(accepted map[string]bool, stored []Stored) Tally {
 		}
 	}
 	for epoch, top := range highest {
-		t.Gaps += int(top) - len(distinct[epoch])
+		t.Gaps += int(top-before[epoch]) - len(distinct[epoch])
 	}
 	return t
 }

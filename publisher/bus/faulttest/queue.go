@@ -262,15 +262,28 @@ func (q *Queue) SetForeign(_ context.Context, f outbox.Foreign) error {
 	return q.fail
 }
 
-// Adopt implements bus.Queue.
+// Adopt implements bus.Queue: a new epoch begins after lastSeq, and what waits is
+// numbered again under its id.
 func (q *Queue) Adopt(_ context.Context, lastSeq uint64, epoch string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.records) == 0 && epoch != q.Epoch {
-		q.next = lastSeq
+	if q.fail != nil {
+		return q.fail
+	}
+	q.Epoch += "+"
+	q.next = lastSeq
+	for i := range q.records {
+		if r := &q.records[i]; q.waits(*r) && r.Requeued == 0 {
+			q.next++
+			r.Epoch, r.Seq = q.Epoch, q.next
+			if body, err := event.Renumber(r.Body, r.Epoch, r.Seq); err == nil {
+				r.Body = body
+			}
+		}
 	}
 	q.adopted, q.foreign = fmt.Sprintf("%s/%d", epoch, lastSeq), nil
-	return q.fail
+	q.tell()
+	return nil
 }
 
 // Stats implements bus.Queue, as far as it is asked.

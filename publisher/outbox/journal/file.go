@@ -165,9 +165,62 @@ func (f *File) Append(ctx context.Context, t *Tail, e *Entry, body []byte) error
 	return nil
 }
 
+// Renumber gives waiting and dead lines new numbers of t's epoch, in their order,
+// with bodies that renumber returns, and links the chain again from the first of
+// them on. A line that was put back by hand keeps its number, under which it was
+// stored, and so does a dead one that something was delivered after: in its epoch
+// the number would be missing. Renumbered is told each change.
+func (f *File) Renumber(ctx context.Context, t *Tail, renumber func(e *Entry, body []byte) ([]byte, error), renumbered func(e *Entry)) error {
+	var first, settled sql.NullInt64
+	err := f.Conn.QueryRowContext(ctx, `SELECT (SELECT min(row) FROM journal WHERE state IN ('waiting', 'dead')),
+		(SELECT max(row) FROM journal WHERE state IN ('delivered', 'erased'))`).Scan(&first, &settled)
+	if err != nil || !first.Valid {
+		return err
+	}
+	prev, err := before(ctx, f.Conn, first.Int64-1)
+	if err != nil {
+		return err
+	}
+	lowest := t.Row + 1
+	for row := first.Int64; row <= t.Row; row++ {
+		e, err := One(ctx, f.Conn, "WHERE row = ?", row)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue // a gap that damage left
+		} else if err != nil {
+			return err
+		}
+		moves := e.Requeued == 0 && (e.State == Waiting || e.State == Dead && row > settled.Int64)
+		if body, err := e.Open(f.keys); moves && err == nil && body != nil {
+			e.Epoch, e.Seq = t.Epoch, t.Next
+			if body, err = renumber(e, body); err != nil {
+				return err
+			}
+			e.seal(f.keys, body, prev)
+			if _, err := f.Conn.ExecContext(ctx, "UPDATE bodies SET body = ? WHERE row = ?", e.Body, row); err != nil {
+				return err
+			}
+			t.Next++
+			lowest = min(lowest, row)
+			renumbered(e)
+		} else if err != nil && !errors.Is(err, ErrDamaged) {
+			return err
+		} else {
+			e.Hash = e.link(prev)
+		}
+		if _, err := f.Conn.ExecContext(ctx, "UPDATE journal SET epoch = ?, seq = ?, body_sum = ?, hash = ? WHERE row = ?",
+			e.Epoch, int64(e.Seq), e.Sum, e.Hash, row); err != nil {
+			return err
+		}
+		prev = e.Hash
+	}
+	t.Hash = prev
+	_, err = f.Conn.ExecContext(ctx, "UPDATE epochs SET next_seq = ?, first_row = ? WHERE epoch = ?", int64(t.Next), lowest, t.Epoch)
+	return err
+}
+
 // Committed notes where the journal ends after a commit.
 func (f *File) Committed(t Tail) {
-	if t.Row != f.Tail.Row {
+	if t.Row != f.Tail.Row || t.Epoch != f.Tail.Epoch {
 		writeHead(f.head, f.keys, t)
 	}
 	f.Tail = t

@@ -136,12 +136,11 @@ func walk(ctx context.Context, db Querier, keys *Keyring, from int64, r *Report)
 
 // before returns the hash that the row after from is chained to.
 func before(ctx context.Context, db Querier, from int64) ([]byte, error) {
-	if from > 0 {
-		var hash []byte
-		err := db.QueryRowContext(ctx, "SELECT hash FROM journal WHERE row = ?", from).Scan(&hash)
-		return hash, err
+	var hash []byte
+	err := db.QueryRowContext(ctx, "SELECT hash FROM journal WHERE row <= ? ORDER BY row DESC LIMIT 1", from).Scan(&hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		_, hash, err = anchor(ctx, db)
 	}
-	_, hash, err := anchor(ctx, db)
 	return hash, err
 }
 
