@@ -82,6 +82,7 @@ type NATS struct {
 	TLS            ClientTLS   `yaml:"tls" doc:"files, read again at each connect"`
 	Stream         string      `yaml:"stream" doc:"stream that stores the events"`
 	CreateStream   bool        `yaml:"create_stream" doc:"make the stream; elsewhere an administrator does (idtap bus init)"`
+	APIPrefix      string      `yaml:"api_prefix" doc:"of the JetStream API as this desk's account sees it; empty: $JS.API"`
 	Replicas       int         `yaml:"replicas" doc:"of a stream made here, and what the preflight asks for"`
 	Strict         bool        `yaml:"strict" doc:"acks of a stream that fails the preflight do not count"`
 	Embedded       Embedded    `yaml:"embedded" doc:"the embedded server"`

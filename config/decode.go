@@ -66,7 +66,7 @@ func (d *decoder) set(key string, line int) {
 func (d *decoder) document(b []byte, c *Config) {
 	b = bytes.TrimPrefix(b, []byte("\ufeff")) // editors on Windows begin files so
 	if !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
-		d.problem(firstForeign(b), "", "not UTF-8 text: save the file as UTF-8")
+		d.problem(firstForeign(b), "", "not_utf8")
 		return
 	}
 	f, err := parser.ParseBytes(b, 0)
@@ -80,11 +80,11 @@ func (d *decoder) document(b []byte, c *Config) {
 				line = t.Position.Line
 			}
 		}
-		d.problem(line, "", "not YAML: %s", message)
+		d.problem(line, "", "not_yaml", message)
 		return
 	}
 	if len(f.Docs) > 1 {
-		d.problem(line(f.Docs[1].Body), "", "a second document; one file holds one configuration")
+		d.problem(line(f.Docs[1].Body), "", "second_document")
 		return
 	}
 	if len(f.Docs) == 1 && f.Docs[0].Body != nil {
@@ -130,7 +130,7 @@ func (d *decoder) value(n ast.Node, key string, v reflect.Value) {
 	case v.Kind() == reflect.Slice:
 		seq, ok := n.(*ast.SequenceNode)
 		if !ok {
-			d.problem(line(n), key, "want a list")
+			d.problem(line(n), key, "want_list")
 			return
 		}
 		list := reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values))
@@ -156,7 +156,7 @@ func (d *decoder) mapping(n ast.Node, key string, v reflect.Value) {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{m}
 	default:
-		d.problem(line(n), key, "want keys below it, such as %s", strings.Join(keys(v.Type()), ", "))
+		d.problem(line(n), key, "want_keys", strings.Join(keys(v.Type()), ", "))
 		return
 	}
 	for _, pair := range pairs {
@@ -164,7 +164,7 @@ func (d *decoder) mapping(n ast.Node, key string, v reflect.Value) {
 		path := join(key, name)
 		i := slices.Index(keys(v.Type()), name)
 		if i < 0 {
-			d.problem(line(pair.Key), path, "no such key; the nearest is %s", join(key, nearest(name, keys(v.Type()))))
+			d.problem(line(pair.Key), path, "no_such_key", join(key, nearest(name, keys(v.Type()))))
 			continue
 		}
 		d.value(pair.Value, path, field(v, name))
@@ -177,10 +177,10 @@ func (d *decoder) mapping(n ast.Node, key string, v reflect.Value) {
 func (d *decoder) scalar(n ast.Node, key string, v reflect.Value) {
 	switch n.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
-		d.problem(line(n), key, "want one value here, not a list or keys")
+		d.problem(line(n), key, "want_value")
 		return
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
-		d.problem(line(n), key, "anchors, aliases and tags are not used here; write the value")
+		d.problem(line(n), key, "no_anchors")
 		return
 	}
 	text := n.GetToken().Value
@@ -203,23 +203,23 @@ func set(v reflect.Value, text string) error {
 	case reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return wrong("%q is neither true nor false", text)
+			return wrong("not_bool", text)
 		}
 		v.SetBool(b)
 	case reflect.Int:
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
-			return wrong("%q is not a whole number", text)
+			return wrong("not_whole", text)
 		}
 		v.SetInt(n)
 	case reflect.Uint8, reflect.Uint32:
 		n, err := strconv.ParseUint(text, 0, v.Type().Bits())
 		if err != nil {
-			return wrong("%q is not a whole number from 0 to %d", text, uint64(1)<<v.Type().Bits()-1)
+			return wrong("not_whole_from", text, uint64(1)<<v.Type().Bits()-1)
 		}
 		v.SetUint(n)
 	default:
-		return wrong("a %s cannot be set from text", v.Type())
+		return wrong("not_from_text", v.Type())
 	}
 	return nil
 }
@@ -242,7 +242,7 @@ func (d *decoder) environment(s Source, c *Config) {
 			v.Set(reflect.ValueOf(strings.Split(text, ",")))
 		case v.Kind() == reflect.Slice:
 			if f, err := parser.ParseBytes([]byte(text), 0); err != nil || len(f.Docs) != 1 {
-				e.problem(0, key, "want a YAML list such as [{name: front, driver: serial}]")
+				e.problem(0, key, "want_yaml_list")
 			} else {
 				e.value(f.Docs[0].Body, key, v)
 			}
@@ -261,7 +261,7 @@ func (d *decoder) environment(s Source, c *Config) {
 				names = append(names, n)
 			}
 			slices.Sort(names)
-			c.Warnings = append(c.Warnings, say("environment variable %s is no configuration key; the nearest is %s", name, nearest(name, names)))
+			c.Warnings = append(c.Warnings, say("no_such_variable", name, nearest(name, names)))
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (r Reader) validateDriver(entry string, at func(string, string, ...any)) {
 	names := driverNames()
 	if r.Driver == "" {
 		last := len(names) - 1
-		at(entry+".driver", "is missing: want %s or %s", strings.Join(names[:last], ", "), names[last])
+		at(entry+".driver", "driver_missing", strings.Join(names[:last], ", "), names[last])
 	}
 	form := anyPort
 	for _, d := range drivers {
@@ -58,18 +58,18 @@ func (r Reader) validateDriver(entry string, at func(string, string, ...any)) {
 	}
 	if r.Port == "" {
 		if form != optionalPort && form != usbPort {
-			at(entry+".port", "is missing")
+			at(entry+".port", "missing")
 		}
 	} else if form == usbPort && r.Port != "auto" && !usbID.MatchString(r.Port) {
-		at(entry+".port", "%q: want auto, 0400:c35a, 0400:c35a@1-2 (port path) or 0400:c35a#SERIAL", r.Port)
+		at(entry+".port", "want_usb_port", r.Port)
 	} else if _, port, err := net.SplitHostPort(r.Port); form == hostPort && (err != nil || port == "") {
-		at(entry+".port", "%q: want host:port", r.Port)
+		at(entry+".port", "want_address", r.Port)
 	}
 	v := reflect.ValueOf(r)
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if only := f.Tag.Get("driver"); only != "" && only != r.Driver && !v.Field(i).IsZero() {
-			at(entry+"."+key(f), "is for driver %s only", only)
+			at(entry+"."+key(f), "for_driver_only", only)
 		}
 	}
 }

@@ -116,7 +116,7 @@ const DropIns = "conf.d"
 func (d *decoder) read(file string, s Source, c *Config) error {
 	b, err := s.ReadFile(file)
 	if err != nil {
-		return Problem{File: file, Text: say("cannot be read: %s", cause(err)), Err: err}
+		return Problem{File: file, Text: say("cannot_read", cause(err)), Err: err}
 	}
 	d.file = file
 	d.document(b, c)
@@ -126,7 +126,7 @@ func (d *decoder) read(file string, s Source, c *Config) error {
 func (d *decoder) dropIns(dir string, s Source, c *Config) error {
 	list, err := s.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Problem{File: dir, Text: say("cannot be read: %s", cause(err)), Err: err}
+		return Problem{File: dir, Text: say("cannot_read", cause(err)), Err: err}
 	}
 	slices.Sort(list)
 	for _, name := range list {
@@ -138,7 +138,7 @@ func (d *decoder) dropIns(dir string, s Source, c *Config) error {
 				return err
 			}
 		case ext == ".yml":
-			c.Warnings = append(c.Warnings, say("%s is not read: its name must end in .yaml", path))
+			c.Warnings = append(c.Warnings, say("not_yaml_name", path))
 		}
 	}
 	return nil

@@ -18,14 +18,14 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.Atoi(days)
 		if err != nil || n < 0 || n > 36500 {
-			return wrong("%q is not a number of days", s)
+			return wrong("not_days", s)
 		}
 		*d = Duration(time.Duration(n) * 24 * time.Hour)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
 	if err != nil || v < 0 {
-		return wrong("%q is not a duration such as 150ms, 5m, 72h or 400d", s)
+		return wrong("not_duration", s)
 	}
 	*d = Duration(v)
 	return nil
@@ -70,7 +70,7 @@ func (v *Bytes) UnmarshalText(b []byte) error {
 		*v = Bytes(n * u.size)
 		return nil
 	}
-	return wrong("%q is not a size such as 20MiB", s)
+	return wrong("not_size", s)
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -97,7 +97,7 @@ func (v *Baud) UnmarshalText(b []byte) error {
 	}
 	n, err := strconv.Atoi(string(b))
 	if err != nil || !slices.Contains(Bauds, n) {
-		return wrong("%q is not a line speed: want auto, 115200, 57600, 38400, 19200 or 9600", b)
+		return wrong("not_baud", b)
 	}
 	*v = Baud(n)
 	return nil

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,8 +23,11 @@ import (
 type busFlags struct {
 	file     string
 	server   bus.Server
+	desk     bus.Server // the desk's own login, where server has another; else zero
+	inbox    string     // of the desk's own login
 	stream   string
 	replicas int
+	prefix   string
 }
 
 func (f *busFlags) add(cmd *cobra.Command) {
@@ -34,6 +39,7 @@ func (f *busFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.server.User, "user", "", "the administrator's user name")
 	fl.StringVar(&f.server.PasswordFile, "password-file", "", "file with the administrator's password")
 	fl.StringVar(&f.stream, "stream", "", "name of the stream; none: nats.stream of the configuration")
+	fl.StringVar(&f.prefix, "api-prefix", "", "of the JetStream API as this login's account sees it; none: nats.api_prefix, or $JS.API with a login given here")
 	fl.IntVar(&f.replicas, "replicas", 0, "copies in the cluster; 0: nats.replicas of the configuration")
 }
 
@@ -45,11 +51,17 @@ func (f *busFlags) resolve(a *app) (config.Config, error) {
 		return cfg, err
 	}
 	s := daemon.BusServer(cfg.NATS)
+	f.inbox = bus.Inbox(cfg.Desk.ID)
 	if f.server.URL != "" {
 		s.URL = f.server.URL
 	}
 	if f.server.Creds != "" || f.server.NKey != "" || f.server.User != "" {
+		f.desk = s
 		s.Creds, s.NKey, s.User, s.PasswordFile = f.server.Creds, f.server.NKey, f.server.User, f.server.PasswordFile
+		s.APIPrefix = ""
+	}
+	if f.prefix != "" {
+		s.APIPrefix = f.prefix
 	}
 	f.server = s
 	if f.stream == "" {
@@ -65,7 +77,11 @@ func (f *busFlags) connect(a *app) (*nats.Conn, error) {
 	if f.server.URL == "" {
 		return nil, usage(errors.New(a.say("没有服务器：用 --server 或在配置中设置 nats.url", "no server: give --server, or set nats.url in the configuration")))
 	}
-	nc, err := bus.Dial(f.server, "idtap bus")
+	var own []nats.Option
+	if f.desk.URL == "" {
+		own = append(own, nats.CustomInboxPrefix(f.inbox))
+	}
+	nc, err := bus.Dial(f.server, "idtap bus", own...)
 	var plain *bus.PlaintextError
 	var file *bus.FileError
 	if errors.As(err, &plain) || errors.As(err, &file) {
@@ -86,12 +102,15 @@ func (a *app) busCommand() *cobra.Command {
 
 func (a *app) busInitCommand() *cobra.Command {
 	var f busFlags
-	var create, permissions, template bool
+	var create, permissions, template, accounts, nsc bool
+	var registries []string
 	var maxAge, maxBytes string
 	cmd := &cobra.Command{
 		Use: "init", Short: "Print or create the recommended stream; print a desk's permissions", Args: cobra.NoArgs,
 		Long: "Prints the recommended stream as JSON, for `nats stream add --config FILE`, or makes it with --create.\n" +
-			"--permissions prints what the configured desk may do on the bus, --template the same for a scoped signing key.\n" +
+			"--accounts prints the accounts that keep desks apart as a nats-server file, with --nsc as lines for nsc.\n" +
+			"--permissions prints what the configured desk may do on the bus, --template the same for a scoped signing key;\n" +
+			"both with the API prefix of the configuration.\n" +
 			"docs/cluster.md walks through the whole set-up.\n\n" +
 			"Distinct subjects: each desk makes one per hukou county and event type. The server holds an index of them: 600,000\n" +
 			"cost 133 MiB and 0.15 ms per event (measured, nats-server 2.15.2). nats.subject_hukou: province or none makes fewer.",
@@ -101,12 +120,17 @@ func (a *app) busInitCommand() *cobra.Command {
 				return err
 			}
 			switch {
-			case create && permissions, create && template, permissions && template:
-				return usage(errors.New("--create, --permissions and --template exclude each other"))
+			case several(create, permissions, template, accounts):
+				return usage(errors.New(a.say("--create、--permissions、--template 和 --accounts 只能选一个", "--create, --permissions, --template and --accounts exclude each other")))
 			case permissions:
-				return a.printJSON(bus.DeskPermissions(f.stream, cfg.Desk.Division, cfg.Desk.ID))
+				return a.printJSON(bus.DeskPermissions(f.stream, f.api(cfg), cfg.Desk.Division, cfg.Desk.ID))
 			case template:
-				return a.printJSON(bus.DeskTemplate(f.stream))
+				return a.printJSON(bus.DeskTemplate(f.stream, f.api(cfg)))
+			case accounts && nsc:
+				fmt.Fprintln(a.out, strings.Join(bus.NewAccounts(f.stream).NSC(), "\n"))
+				return nil
+			case accounts:
+				return a.printAccounts(f.stream, cfg.Desk, registries)
 			}
 			age, size, err := limits(maxAge, maxBytes)
 			if err != nil {
@@ -133,9 +157,49 @@ func (a *app) busInitCommand() *cobra.Command {
 	fl.BoolVar(&create, "create", false, "make the stream instead of printing it")
 	fl.BoolVar(&permissions, "permissions", false, "print the configured desk's permission set")
 	fl.BoolVar(&template, "template", false, "print the permission template for a scoped signing key")
+	fl.BoolVar(&accounts, "accounts", false, "print accounts, exports, imports, users and permissions as a nats-server file")
+	fl.BoolVar(&nsc, "nsc", false, "with --accounts: as lines for nsc")
+	fl.StringArrayVar(&registries, "registry", nil, "with --accounts: a registry that draws events, [a-z0-9-]{1,40}; may be repeated")
 	fl.StringVar(&maxAge, "max-age", "", "how long events stay, e.g. 8760h; none: for ever")
 	fl.StringVar(&maxBytes, "max-bytes", "", "bound of the stream, e.g. 20GiB; none: the server's")
 	return cmd
+}
+
+// several reports whether more than one is set.
+func several(set ...bool) bool {
+	n := 0
+	for _, s := range set {
+		if s {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// api is the prefix of the JetStream API as desks see it.
+func (f *busFlags) api(cfg config.Config) string {
+	return cmp.Or(f.prefix, cfg.NATS.APIPrefix, bus.DefaultAPIPrefix)
+}
+
+// printAccounts prints a server file with an administrator, the configured desk,
+// the registries and a monitor. The file holds hashes; the passwords, made now,
+// go to the terminal once.
+func (a *app) printAccounts(stream string, desk config.Desk, registries []string) error {
+	for _, r := range registries {
+		if !event.ValidDeskID(r) {
+			return usage(fmt.Errorf("--registry %q: want [a-z0-9-]{1,40}", r))
+		}
+	}
+	file, logins, err := bus.NewAccounts(stream).Example(desk.Division, desk.ID, registries)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(a.out, file)
+	fmt.Fprintln(a.err, a.say("口令只显示这一次，文件里只有散列：", "passwords, shown this once; the file holds hashes:"))
+	for _, l := range logins {
+		fmt.Fprintf(a.err, "%-18s %-24s %s\n", l.Account, l.Name, l.Password)
+	}
+	return nil
 }
 
 // limits reads durations and sizes as the configuration does.
@@ -160,6 +224,7 @@ func limits(maxAge, maxBytes string) (age time.Duration, size int64, err error) 
 func (a *app) busCheckCommand() *cobra.Command {
 	var f busFlags
 	var asJSON bool
+	var accounts string
 	cmd := &cobra.Command{
 		Use: "check", Short: "Preflight of an existing stream: what would make an acknowledgement mean less", Args: cobra.NoArgs,
 		Long: "Exit code 0: the stream keeps what it acknowledges. 1: problems were found, or the stream could not be looked at.",
@@ -168,12 +233,15 @@ func (a *app) busCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if accounts != "" {
+				return a.checkAccounts(accounts, f.stream)
+			}
 			nc, err := f.connect(a)
 			if err != nil {
 				return err
 			}
 			defer nc.Close()
-			found, err := bus.Inspect(cmd.Context(), nc, f.stream, bus.Want{Subject: event.Filter(cfg.Desk.Division, cfg.Desk.ID), Replicas: f.replicas})
+			found, err := bus.Inspect(cmd.Context(), f.server, nc, f.stream, bus.Want{Subject: event.Filter(cfg.Desk.Division, cfg.Desk.ID), Replicas: f.replicas})
 			switch {
 			case errors.Is(err, bus.ErrNoStream):
 				return errors.New(a.explain(bus.Problem{Code: bus.NoStream, Detail: f.stream}))
@@ -181,6 +249,14 @@ func (a *app) busCheckCommand() *cobra.Command {
 				return fmt.Errorf("%w: %s", err, a.say("没有答复：没有查看流的权限，或没有 JetStream", "no answer: no permission to look at the stream, or no JetStream"))
 			case err != nil:
 				return err
+			}
+			account, err := f.account(cmd.Context(), nc)
+			if err != nil {
+				return err
+			}
+			found.Account = account.state
+			if account.state == bus.AccountShared {
+				found.Problems = append(found.Problems, account.problems...)
 			}
 			if asJSON {
 				err = a.printJSON(found)
@@ -195,12 +271,61 @@ func (a *app) busCheckCommand() *cobra.Command {
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same facts as JSON")
+	cmd.Flags().StringVar(&accounts, "accounts", "", "check the accounts of this nats-server file instead; nothing is connected")
 	return cmd
+}
+
+// asked is what the desk's own account says of itself.
+type asked struct {
+	state    string
+	problems []bus.Problem
+}
+
+// account asks whether the stream shares the desk's account. That takes the
+// desk's own login: an administrator's account is the stream's in either shape.
+func (f *busFlags) account(ctx context.Context, nc *nats.Conn) (asked, error) {
+	s := f.server
+	if f.desk.URL != "" {
+		if s = f.desk; s.Creds == "" && s.NKey == "" && s.User == "" {
+			return asked{state: bus.AccountUnchecked}, nil
+		}
+		var err error
+		if nc, err = bus.Dial(s, "idtap bus check", nats.CustomInboxPrefix(f.inbox)); err != nil {
+			return asked{}, fmt.Errorf("the desk's own login: %w", err)
+		}
+		defer nc.Close()
+	}
+	state, problems := bus.CheckAccount(ctx, s, nc)
+	return asked{state, problems}, nil
+}
+
+// checkAccounts checks a server file.
+func (a *app) checkAccounts(path, stream string) error {
+	found, err := bus.CheckAccounts(path, bus.NewAccounts(stream))
+	if err != nil {
+		return err
+	}
+	for _, p := range found {
+		fmt.Fprintln(a.out, a.explain(p))
+	}
+	if len(found) > 0 {
+		return &exitError{Code: exitFailed}
+	}
+	fmt.Fprintln(a.out, a.say("正确：流与服务台分开", "ok: the stream is apart from the desks"))
+	return nil
 }
 
 func (a *app) printInspection(i bus.Inspection) {
 	fmt.Fprintf(a.out, a.say("流 %s：%d 个副本，%d 条消息，%d 字节，%d 个不同主题\n", "stream %s: %d replicas, %d messages, %d bytes, %d distinct subjects\n"),
 		i.Config.Name, i.Config.Replicas, i.Messages, i.Bytes, i.Subjects)
+	switch i.Account {
+	case bus.AccountApart:
+		fmt.Fprintln(a.out, a.say("账户：流与服务台分开", "account: the stream is apart from the desks"))
+	case bus.AccountBranch:
+		fmt.Fprintln(a.out, a.say("账户：分支服务器，每个服务台都被完全信任", "account: a branch's server, where every desk is trusted with everything"))
+	case bus.AccountUnchecked:
+		fmt.Fprintln(a.out, a.say("账户：未检查（要用服务台自己的登录来问）", "account: not checked (it takes the desk's own login)"))
+	}
 	for _, p := range i.Problems {
 		fmt.Fprintln(a.out, a.explain(p))
 	}

@@ -27,7 +27,7 @@ func runBus(t *testing.T, args ...string) (code int, out, errs string) {
 func deskConfig(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "idtap.yaml")
-	if err := os.WriteFile(path, []byte("desk: {id: d1, division: \"410105\"}\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("desk: {id: d1, division: \"410105\"}\noutbox: {dir: /nowhere}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -97,6 +97,23 @@ func TestBusInitPrints(t *testing.T) {
 	_, out, _ = runBus(t, "init", "-c", config, "--template")
 	if !strings.Contains(out, `"idtap.v1.*.{{tag(province)}}.{{tag(prefecture)}}.{{tag(county)}}.{{name()}}.>"`) {
 		t.Fatal(out)
+	}
+	code, out, errs = runBus(t, "init", "-c", config, "--accounts", "--registry", "jinshui-wjw")
+	file := filepath.Join(t.TempDir(), "accounts.conf")
+	if err := os.WriteFile(file, []byte(out), 0o600); err != nil || code != exitOK || !strings.Contains(errs, "jinshui-wjw") {
+		t.Fatalf("init --accounts = %d, %s; want a file, and the passwords beside it", code, errs)
+	}
+	if code, out, errs := runBus(t, "check", "-c", config, "--accounts", file); code != exitOK {
+		t.Errorf("check --accounts of what init prints = %d, %s %s; want 0", code, out, errs)
+	}
+	if err := os.WriteFile(file, []byte("accounts { A { jetstream: enabled } }"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := runBus(t, "check", "-c", config, "--accounts", file); code != exitFailed || !strings.Contains(out, "accounts_missing") {
+		t.Errorf("check --accounts of one account = %d, %s; want 1 and accounts_missing", code, out)
+	}
+	if _, out, _ := runBus(t, "init", "-c", config, "--accounts", "--nsc"); !strings.Contains(out, "nsc add import --account IDTAP_DESKS") {
+		t.Errorf("--nsc prints %s", out)
 	}
 	if code, _, _ := runBus(t, "init", "-c", config, "--max-age", "soon"); code != exitUsage {
 		t.Fatalf("--max-age soon: %d", code)

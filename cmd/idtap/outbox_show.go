@@ -40,6 +40,7 @@ func (a *app) outboxStats(file *string) *cobra.Command {
 				if asJSON {
 					second(&s.Oldest)
 					second(&s.LastDelivered)
+					second(&s.Moved)
 					return printJSON(a.out, s)
 				}
 				return a.printStats(s)
@@ -82,6 +83,9 @@ func (a *app) printStats(s outbox.Stats) error {
 	}
 	if s.Fault != "" {
 		row("损坏的队列", "damaged queue", "%s", s.Fault)
+	}
+	if !s.Moved.IsZero() {
+		row("文件被移走", "files removed", a.say("%s，见 idtap diag", "%s, see idtap diag"), local(s.Moved))
 	}
 	if s.Foreign != nil {
 		row("投递停止", "delivery stopped", a.say("desk_id_in_use：流中有纪元 %s 的事件，见 idtap outbox adopt --help",

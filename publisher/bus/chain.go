@@ -79,7 +79,7 @@ func messageID(r outbox.Record) string {
 // is dropped here. Replicas may answer from behind: an answer older than
 // atLeast is errBehind.
 func lastStored(ctx context.Context, l *link, nc *nats.Conn, stream, filter string, limit time.Duration, atLeast uint64) (stored, error) {
-	subject := "$JS.API.DIRECT.GET." + stream + "." + filter
+	subject := l.server.api() + ".DIRECT.GET." + stream + "." + filter
 	ctx, done := l.expect(ctx, subject, limit)
 	defer done()
 	m, err := nc.RequestWithContext(ctx, subject, nil)

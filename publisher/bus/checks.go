@@ -49,6 +49,28 @@ func Check(l Look) diagnosis.Check {
 	}}
 }
 
+// CheckApart asks with the desk's own login whether the stream shares the desk's
+// account. What cannot be asked is not checked.
+func CheckApart(l Look) diagnosis.Check {
+	return diagnosis.Check{Name: "bus-account", Group: diagnosis.Bus, Run: func(ctx context.Context, s *diagnosis.Sheet) {
+		c := checking{Look: l, s: &diagnosis.Sheet{}, link: &link{server: l.Server, log: zerolog.Nop(), changed: func() {}}}
+		if l.Server.Check() != nil || !c.connect() {
+			s.NotChecked(diagnosis.Say("没有连接", "no connection"))
+			return
+		}
+		defer c.nc.Close()
+		state, detail := askAccount(ctx, c.link, c.nc, checkWait)
+		switch state {
+		case AccountShared:
+			s.Add(Found(Problem{StreamShared, detail}))
+		case AccountUnchecked:
+			s.NotChecked(diagnosis.Say("没有 $JS.API.INFO 的权限或没有答复", detail))
+		default:
+			s.Fact(diagnosis.Say("账户（apart：与流分开）", "account (apart: not the stream's)"), "%s", state)
+		}
+	}}
+}
+
 type checking struct {
 	Look
 	s    *diagnosis.Sheet
@@ -142,18 +164,18 @@ func (c *checking) serverCert() time.Time {
 // stream looks at the stream and reports whether it is worth asking whether it
 // takes events.
 func (c *checking) stream(ctx context.Context) bool {
-	js, err := jetstream.New(c.nc)
+	js, err := c.Server.jetStream(c.nc)
 	if err != nil {
 		c.find(StreamDown, err.Error())
 		return false
 	}
-	asked, done := c.link.expect(ctx, "$JS.API.STREAM.INFO."+c.Stream, checkWait)
+	asked, done := c.link.expect(ctx, c.Server.api()+".STREAM.INFO."+c.Stream, checkWait)
 	defer done()
 	stream, err := js.Stream(asked, c.Stream)
 	var api *jetstream.APIError
 	switch err = because(asked, err); {
 	case errors.Is(err, errDenied):
-		c.find(StreamUnseen, "no permission for $JS.API.STREAM.INFO."+c.Stream)
+		c.find(StreamUnseen, "no permission for "+c.Server.api()+".STREAM.INFO."+c.Stream)
 		return true
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		c.find(NoStream, c.Stream)
@@ -175,7 +197,7 @@ func (c *checking) stream(ctx context.Context) bool {
 	}
 	if info.Config.AllowDirect {
 		if _, err := lastStored(ctx, c.link, c.nc, c.Stream, c.Filter, checkWait, 0); errors.Is(err, errDenied) {
-			c.find(DirectDenied, "no permission for $JS.API.DIRECT.GET."+c.Stream+"."+c.Filter)
+			c.find(DirectDenied, "no permission for "+c.Server.api()+".DIRECT.GET."+c.Stream+"."+c.Filter)
 		}
 	}
 	return covers(info.Config.Subjects, c.Filter)
@@ -217,7 +239,7 @@ func Told(h Health) []diagnosis.Finding {
 	if h.Code != "" && h.Code != chainInterrupted {
 		found = append(found, Found(Problem{h.Code, h.Detail}))
 	}
-	for _, p := range h.Problems {
+	for _, p := range h.Warnings() {
 		found = append(found, Found(p))
 	}
 	return found

@@ -39,7 +39,7 @@ var stops = map[Code]bool{
 	Unreachable: true, AuthFailed: true, CredsUnreadable: true, TLSFailed: true, EmbeddedFailed: true, NoAnswer: true, PublishDenied: true,
 	NoStream: true, WrongStream: true, StreamFull: true, StreamDown: true, StreamUnfit: true, StreamRefused: true, DeskIDInUse: true,
 	SealFailed: true, QueueFailed: true, StreamSubjects: true, StreamReadOnly: true, CertExpired: true, CredsExpired: true,
-	ServerCertExpired: true, Plaintext: true,
+	ServerCertExpired: true, Plaintext: true, StreamShared: true, AccountsTogether: true, AccountsOpen: true,
 }
 
 // explainedBy names what explains a code.
@@ -61,8 +61,9 @@ var explainedBy = map[Code][]string{
 	StreamRefused:     codes(StreamReadOnly),
 	StreamUnfit: codes(StreamMemory, StreamRetention, StreamDiscardOld, StreamNoAck, StreamAsync, StreamReplicas, StreamWindow,
 		StreamSubjects, StreamReadOnly, StreamNoDirect),
-	ServiceDenied: codes(PublishDenied),
-	DirectDenied:  codes(PublishDenied),
+	ServiceDenied:   codes(PublishDenied),
+	AccountNotAsked: codes(PublishDenied),
+	DirectDenied:    codes(PublishDenied),
 }
 
 func codes(list ...Code) []string {
@@ -108,6 +109,12 @@ var causes = map[Code]diagnosis.Text{
 	CredsExpire:      diagnosis.Say("凭据有效期所剩不多", "Their validity is nearly over"),
 	CredsExpired:     diagnosis.Say("凭据没有及时更换，服务器不再接受", "They were not replaced in time, and the server no longer takes them"),
 	StoreSetAside:    diagnosis.Say("断电或磁盘故障损坏了存储，或密钥更换过", "A power cut or the disk hurt the store, or the key was changed"),
+	StreamShared: diagnosis.Say("服务器不检查应答主题，同一账户里谁都能借服务器之手发布到任何主题",
+		"A server does not check reply subjects: within one account everybody can have the server publish to any subject"),
+	AccountsTogether: diagnosis.Say("同一账户里没有隔离", "Within one account nothing is kept apart"),
+	AccountsOpen:     diagnosis.Say("不写明对象的导出，任何账户都能导入", "Any account may import what names no accounts"),
+	AccountsMissing:  diagnosis.Say("文件不完整", "The file is not complete"),
+	AccountNotAsked:  diagnosis.Say("没有权限，或服务器没有答复", "No permission to ask, or no answer"),
 	ServiceDenied:    diagnosis.Say("权限集中缺少这一项；只影响远程查看，不影响登记", "The permission set lacks it; remote diagnosis suffers, events do not"),
 
 	ServerCertExpired: diagnosis.Say("服务器的证书没有及时更换", "The server's certificate was not replaced in time"),

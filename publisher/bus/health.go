@@ -32,25 +32,30 @@ const (
 
 // What the preflight and the expiry watch find.
 const (
-	StreamUnseen     Code = "stream_unseen"        // no permission to look at the stream
-	StreamMemory     Code = "stream_memory"        // memory storage
-	StreamRetention  Code = "stream_retention"     // not limits: interest drops what nobody listens to
-	StreamDiscardOld Code = "stream_discard_old"   // limits throw away the oldest without a word
-	StreamNoAck      Code = "stream_no_ack"        // never acknowledges
-	StreamAsync      Code = "stream_async_persist" // acknowledges before it is on disk
-	StreamReplicas   Code = "stream_replicas"      // fewer copies than configured
-	StreamWindow     Code = "stream_window"        // duplicate window shorter than two minutes
-	StreamSubjects   Code = "stream_subjects"      // does not take this desk's subjects
-	StreamReadOnly   Code = "stream_read_only"     // sealed or a mirror
-	StreamNoDirect   Code = "stream_no_direct"     // allow_direct off: lost acks cannot be resolved
-	DirectDenied     Code = "stream_direct_denied" // no permission for the direct get of the own filter
-	CertExpires      Code = "bus_cert_expires"     // client certificate, within ExpiryWarning
-	CertExpired      Code = "bus_cert_expired"     //
-	ServerCertExpiry Code = "bus_server_cert_soon" // the server's certificate, within ExpiryWarning
-	CredsExpire      Code = "bus_creds_expire"     // the credentials' JWT, within ExpiryWarning
-	CredsExpired     Code = "bus_creds_expired"    //
-	StoreSetAside    Code = "embedded_store_reset" // the embedded store did not open and was set aside
-	ServiceDenied    Code = "bus_service_denied"   // no permission for the micro service's subjects
+	StreamUnseen     Code = "stream_unseen"         // no permission to look at the stream
+	StreamMemory     Code = "stream_memory"         // memory storage
+	StreamRetention  Code = "stream_retention"      // not limits: interest drops what nobody listens to
+	StreamDiscardOld Code = "stream_discard_old"    // limits throw away the oldest without a word
+	StreamNoAck      Code = "stream_no_ack"         // never acknowledges
+	StreamAsync      Code = "stream_async_persist"  // acknowledges before it is on disk
+	StreamReplicas   Code = "stream_replicas"       // fewer copies than configured
+	StreamWindow     Code = "stream_window"         // duplicate window shorter than two minutes
+	StreamSubjects   Code = "stream_subjects"       // does not take this desk's subjects
+	StreamReadOnly   Code = "stream_read_only"      // sealed or a mirror
+	StreamNoDirect   Code = "stream_no_direct"      // allow_direct off: lost acks cannot be resolved
+	DirectDenied     Code = "stream_direct_denied"  // no permission for the direct get of the own filter
+	CertExpires      Code = "bus_cert_expires"      // client certificate, within ExpiryWarning
+	CertExpired      Code = "bus_cert_expired"      //
+	ServerCertExpiry Code = "bus_server_cert_soon"  // the server's certificate, within ExpiryWarning
+	CredsExpire      Code = "bus_creds_expire"      // the credentials' JWT, within ExpiryWarning
+	CredsExpired     Code = "bus_creds_expired"     //
+	StoreSetAside    Code = "embedded_store_reset"  // the embedded store did not open and was set aside
+	StreamShared     Code = "stream_shared_account" // AccountShared
+	AccountNotAsked  Code = "bus_account_unchecked" // AccountUnchecked
+	AccountsTogether Code = "accounts_together"     // server file: stream and desks share an account, or strangers sit where the stream is
+	AccountsOpen     Code = "accounts_open"         // server file: an export for anybody, or of more than is needed
+	AccountsMissing  Code = "accounts_missing"      // server file: an export or import that desks, registries or monitors need
+	ServiceDenied    Code = "bus_service_denied"    // no permission for the micro service's subjects
 )
 
 // ExpiryWarning is how long before their end certificates and credentials are
@@ -88,21 +93,25 @@ type Health struct {
 	Dead      uint64    `json:"dead"`     // moved to the dead letters since start
 	Connects  uint64    `json:"connects"` // connections made since start
 	Problems  []Problem `json:"problems,omitempty"`
+	Account   string    `json:"account,omitempty"` // how the desk's account and the stream's lie to each other; empty: embedded, or not seen yet
 
 	CertExpiry       time.Time `json:"cert_expiry,omitzero"`
 	ServerCertExpiry time.Time `json:"server_cert_expiry,omitzero"`
 	CredsExpiry      time.Time `json:"creds_expiry,omitzero"`
 
 	// Problems by who found them.
-	preflight, dates, service, store []Problem
+	preflight, dates, service, store, account []Problem
 }
+
+// Warnings are the problems and what is wrong with the account.
+func (h Health) Warnings() []Problem { return slices.Concat(h.Problems, h.account) }
 
 // Delivering reports whether nothing stands between the queue and the stream.
 func (h Health) Delivering() bool { return h.Connected && h.Code == "" }
 
 // sameState reports whether a and b differ in nothing but counters.
 func sameState(a, b Health) bool {
-	return slices.Equal(a.Problems, b.Problems) && a.Connected == b.Connected && a.URL == b.URL && a.Listen == b.Listen && a.Mode == b.Mode &&
+	return slices.Equal(a.Problems, b.Problems) && slices.Equal(a.account, b.account) && a.Account == b.Account && a.Connected == b.Connected && a.URL == b.URL && a.Listen == b.Listen && a.Mode == b.Mode &&
 		a.Code == b.Code && a.Detail == b.Detail && a.CertExpiry.Equal(b.CertExpiry) &&
 		a.ServerCertExpiry.Equal(b.ServerCertExpiry) && a.CredsExpiry.Equal(b.CredsExpiry)
 }

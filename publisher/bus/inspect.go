@@ -16,7 +16,8 @@ type Inspection struct {
 	Created  time.Time              `json:"created"`
 	Messages uint64                 `json:"messages"`
 	Bytes    uint64                 `json:"bytes"`
-	Subjects uint64                 `json:"subjects"` // distinct ones: each costs the server memory and time
+	Subjects uint64                 `json:"subjects"`          // distinct ones: each costs the server memory and time
+	Account  string                 `json:"account,omitempty"` // of a login with nats.api_prefix or a desk's: see [Health.Account]
 	Problems []Problem              `json:"problems"`
 }
 
@@ -27,21 +28,21 @@ var ErrNoStream = errors.New("there is no such stream")
 const inspectWait = 5 * time.Second
 
 // Inspect runs the preflight on an existing stream.
-func Inspect(ctx context.Context, nc *nats.Conn, stream string, want Want) (Inspection, error) {
-	js, err := jetstream.New(nc)
+func Inspect(ctx context.Context, s Server, nc *nats.Conn, stream string, want Want) (Inspection, error) {
+	js, err := s.jetStream(nc)
 	if err != nil {
 		return Inspection{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, inspectWait)
 	defer cancel()
-	s, err := js.Stream(ctx, stream)
+	found, err := js.Stream(ctx, stream)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return Inspection{}, fmt.Errorf("%s: %w", stream, ErrNoStream)
 	case err != nil:
 		return Inspection{}, fmt.Errorf("look at stream %s: %w", stream, err)
 	}
-	info := s.CachedInfo()
+	info := found.CachedInfo()
 	return Inspection{Config: info.Config, Created: info.Created, Messages: info.State.Msgs, Bytes: info.State.Bytes,
 		Subjects: info.State.NumSubjects, Problems: Preflight(info.Config, want)}, nil
 }

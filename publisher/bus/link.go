@@ -108,7 +108,7 @@ func (l *link) connect(ctx context.Context) (closed chan struct{}, err error) {
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc)
+	js, err := l.server.jetStream(nc)
 	if err != nil {
 		nc.Close()
 		return nil, err

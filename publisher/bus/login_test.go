@@ -348,7 +348,7 @@ func TestPlaintextOffThisMachineIsRefused(t *testing.T) {
 // TestScopedSigningKeyTemplate is the set-up of docs/cluster.md: one template
 // for all desks, whose users carry a name and tags and no permissions.
 func TestScopedSigningKeyTemplate(t *testing.T) {
-	template := DeskTemplate(stream)
+	template := DeskTemplate(stream, DefaultAPIPrefix)
 	signing := must[nkeys.KeyPair](t)(nkeys.CreateAccount())
 	scope := jwt.NewUserScope()
 	scope.Key, scope.Role = must[string](t)(signing.PublicKey()), "desk"

@@ -21,7 +21,7 @@ func (f *forwarder) look(ctx context.Context, nc *nats.Conn, js jetstream.JetStr
 	switch {
 	case errors.Is(err, errDenied):
 		// Publishing may be all that this desk is allowed.
-		v.problems = []Problem{{StreamUnseen, "no permission for $JS.API.STREAM.INFO." + f.stream}}
+		v.problems = []Problem{{StreamUnseen, "no permission for " + f.link.server.api() + ".STREAM.INFO." + f.stream}}
 	case err != nil:
 		return err
 	default:
@@ -32,7 +32,7 @@ func (f *forwarder) look(ctx context.Context, nc *nats.Conn, js jetstream.JetStr
 	if v.chain {
 		if _, err := lastStored(ctx, f.link, nc, f.stream, filter, f.ackWait, 0); errors.Is(err, errDenied) {
 			v.chain = false
-			v.problems = append(v.problems, Problem{DirectDenied, "no permission for $JS.API.DIRECT.GET." + f.stream + "." + filter})
+			v.problems = append(v.problems, Problem{DirectDenied, "no permission for " + f.link.server.api() + ".DIRECT.GET." + f.stream + "." + filter})
 		} else if err != nil {
 			return &stop{StreamDown, err}
 		}
@@ -70,7 +70,7 @@ func (f *forwarder) streamInfo(ctx context.Context, js jetstream.JetStream) (*je
 }
 
 func (f *forwarder) askInfo(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
-	ctx, done := f.link.expect(ctx, "$JS.API.STREAM.INFO."+f.stream, f.ackWait)
+	ctx, done := f.link.expect(ctx, f.link.server.api()+".STREAM.INFO."+f.stream, f.ackWait)
 	defer done()
 	s, err := js.Stream(ctx, f.stream)
 	if err != nil {
@@ -80,7 +80,7 @@ func (f *forwarder) askInfo(ctx context.Context, js jetstream.JetStream) (*jetst
 }
 
 func (f *forwarder) makeStream(ctx context.Context, js jetstream.JetStream) error {
-	ctx, done := f.link.expect(ctx, "$JS.API.STREAM.CREATE."+f.stream, max(f.ackWait, 5*time.Second))
+	ctx, done := f.link.expect(ctx, f.link.server.api()+".STREAM.CREATE."+f.stream, max(f.ackWait, 5*time.Second))
 	defer done()
 	_, err := js.CreateStream(ctx, *f.create)
 	switch err = because(ctx, err); {

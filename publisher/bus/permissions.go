@@ -18,24 +18,28 @@ type Permissions struct {
 // the permission matches it literally, so that idtap.v1.> or another desk's
 // filter is refused; the unscoped $JS.API.DIRECT.GET.<stream> would show every
 // other desk's events.
-func DeskPermissions(stream, deskDivision, deskID string) Permissions {
-	return permissions(stream, event.DeskTokens(deskDivision, deskID), deskID)
+//
+// api is the prefix of the JetStream API as the desk's account sees it. Within
+// one account this set does not keep desks apart: see [Accounts].
+func DeskPermissions(stream, api, deskDivision, deskID string) Permissions {
+	return permissions(stream, api, event.DeskTokens(deskDivision, deskID), deskID)
 }
 
 // DeskTemplate is the same as a template for a scoped signing key: one rule for
 // every desk. A desk's user is named by its id and carries the tags province,
 // prefecture and county, digits or "_".
-func DeskTemplate(stream string) Permissions {
-	return permissions(stream, "{{tag(province)}}.{{tag(prefecture)}}.{{tag(county)}}.{{name()}}", "{{name()}}")
+func DeskTemplate(stream, api string) Permissions {
+	return permissions(stream, api, "{{tag(province)}}.{{tag(prefecture)}}.{{tag(county)}}.{{name()}}", "{{name()}}")
 }
 
-func permissions(stream, desk, id string) Permissions {
+func permissions(stream, api, desk, id string) Permissions {
 	return Permissions{
 		Publish: []string{
 			"idtap.v1.*." + desk + ".>",
 			"idtap.status.v1." + desk,
-			"$JS.API.STREAM.INFO." + stream,
-			"$JS.API.DIRECT.GET." + stream + ".idtap.v1.*." + desk + ".>",
+			api + ".STREAM.INFO." + stream,
+			api + ".DIRECT.GET." + stream + ".idtap.v1.*." + desk + ".>",
+			DefaultAPIPrefix + ".INFO", // asked in the desk's own account: does the stream share it?
 		},
 		Subscribe: []string{
 			Inbox(id) + ".>",

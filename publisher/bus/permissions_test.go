@@ -32,7 +32,7 @@ func withUsers(users ...*server.User) func(*server.Options) {
 }
 
 func TestDeskPermissionsSufficeForTheWholeDesk(t *testing.T) {
-	c := startCentral(t, 1, withUsers(DeskPermissions(stream, division, "d1").user("d1")))
+	c := startCentral(t, 1, withUsers(DeskPermissions(stream, DefaultAPIPrefix, division, "d1").user("d1")))
 	n := c.network(0)
 	n.Swallow(everyTenth())
 	addr := must[string](t)(n.Listen())
@@ -58,7 +58,7 @@ func TestDeskPermissionsSufficeForTheWholeDesk(t *testing.T) {
 }
 
 func TestADeskReadsAndWritesNothingOfAnother(t *testing.T) {
-	c := startCentral(t, 1, withUsers(DeskPermissions(stream, division, "d1").user("d1"), DeskPermissions(stream, division, "d2").user("d2")))
+	c := startCentral(t, 1, withUsers(DeskPermissions(stream, DefaultAPIPrefix, division, "d1").user("d1"), DeskPermissions(stream, DefaultAPIPrefix, division, "d2").user("d2")))
 	q := faulttest.NewQueue("e1", division, "d1")
 	q.Accept(2, hukou)
 	startDesk(t, q, Options{Server: Server{URL: c.URL(), User: "d1", PasswordFile: file(t, "p", "d1-password")}}).drained()
@@ -112,7 +112,7 @@ func TestADeskReadsAndWritesNothingOfAnother(t *testing.T) {
 }
 
 func TestPermissionErrorsAreToldFromTimeouts(t *testing.T) {
-	full := DeskPermissions(stream, division, "d1")
+	full := DeskPermissions(stream, DefaultAPIPrefix, division, "d1")
 	without := func(keep ...int) *server.User {
 		p := full
 		p.Publish = nil

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 )
 
@@ -23,6 +25,10 @@ type Server struct {
 	PasswordFile string
 	CA           string // PEM; empty: the system's authorities
 	Cert, Key    string // PEM, for mutual TLS
+
+	// APIPrefix of the JetStream API as this login's account sees it; empty:
+	// $JS.API. See [Accounts].
+	APIPrefix string
 
 	// AllowPlaintext permits a server off this machine without TLS: names and
 	// numbers would cross the network in the clear unless they are sealed.
@@ -63,6 +69,14 @@ func (s Server) Check() error {
 		return fmt.Errorf("nats: a client certificate and its key come together")
 	}
 	return nil
+}
+
+// api is the prefix of the JetStream API.
+func (s Server) api() string { return cmp.Or(s.APIPrefix, DefaultAPIPrefix) }
+
+// jetStream is the API on a connection.
+func (s Server) jetStream(nc *nats.Conn) (jetstream.JetStream, error) {
+	return jetstream.NewWithAPIPrefix(nc, s.api())
 }
 
 func (s Server) urls() ([]*url.URL, error) {

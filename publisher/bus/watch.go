@@ -6,10 +6,12 @@ import (
 )
 
 // watch looks after what goes with a connection: the micro service, the
-// readers' states, and the dates on which certificates and credentials end.
+// readers' states, the dates on which certificates and credentials end, and
+// whether the account is the stream's too.
 func (b *Bus) watch(ctx context.Context) {
 	for {
 		b.watchOnce()
+		b.watchAccount(ctx)
 		select {
 		case <-ctx.Done():
 			return

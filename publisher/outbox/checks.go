@@ -3,12 +3,12 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"time"
 
 	"idtap/driver/diagnosis"
+	"idtap/internal/text"
 	"idtap/publisher/outbox/journal"
 )
 
@@ -19,50 +19,21 @@ var undelivered = []string{"bus_unreachable", "bus_auth", "bus_creds_unreadable"
 
 // What can be wrong with the queue.
 var (
-	Damaged = diagnosis.Entry{Code: "queue_damaged", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("登记队列损坏", "The queue is damaged"),
-		Why: diagnosis.Say("磁盘或断电损坏了文件；守护进程启动时会另存旧文件，并把能读出的记录移入新队列",
-			"The disk or a power cut hurt the file; at its start the daemon sets the old one aside and carries over what can be read"),
-		Do: diagnosis.Say("备份所示文件并检查磁盘（smartctl）；重启 idtap，再运行 idtap outbox verify；处理完后移走旧文件",
-			"Back up the file shown and check the disk (smartctl); restart idtap, then run idtap outbox verify; move the old file away when done")}
-	Old = diagnosis.Entry{Code: "queue_old", Level: diagnosis.Warning, Who: diagnosis.Technician, Because: undelivered,
-		What: diagnosis.Say("有登记长时间未送出", "Events have waited for long"),
-		Why: diagnosis.Say("已保存在本机，但一直没有送达：守护进程没有运行，或上级不收",
-			"They are safe on this desk but not delivered: the daemon does not run, or nothing takes them"),
-		Do: diagnosis.Say("确认 idtap run 在运行；随后自动补发，无需重刷", "See that idtap run is running; they are sent by themselves then, nobody taps again")}
-	Full = diagnosis.Entry{Code: "queue_full", Level: diagnosis.Critical, Who: diagnosis.Technician, Because: append([]string{"disk_full"}, undelivered...),
-		What: diagnosis.Say("登记队列已满，刷卡不计入", "The queue is full: taps are refused"),
-		Why:  diagnosis.Say("未送出的登记达到 outbox.max_bytes", "Undelivered events have reached outbox.max_bytes"),
-		Do:   diagnosis.Say("恢复与上级的连接，或提高 outbox.max_bytes 后重启", "Mend the connection, or raise outbox.max_bytes and restart")}
-	DiskFull = diagnosis.Entry{Code: "disk_full", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("磁盘已满，刷卡不计入", "The disk is full: taps are refused"),
-		Why:  diagnosis.Say("队列所在磁盘的剩余空间低于下限", "The queue's disk has less free space than a tap needs"),
-		Do:   diagnosis.Say("清理磁盘；有空间后立即恢复", "Free some space; taps count again at once")}
-	DiskLow = diagnosis.Entry{Code: "disk_low", Level: diagnosis.Warning, Who: diagnosis.Technician,
-		What: diagnosis.Say("磁盘快满了", "The disk is nearly full"),
-		Why:  diagnosis.Say("剩余空间已不够队列长到 outbox.max_bytes", "There is less free space than the queue may grow (outbox.max_bytes)"),
-		Do:   diagnosis.Say("清理磁盘，或把 outbox.dir 移到别的磁盘", "Free some space, or move outbox.dir to another disk")}
-	KeyWrong = diagnosis.Entry{Code: "queue_key", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("队列的密钥文件打不开队列", "The queue's key file does not open it"),
-		Why:  diagnosis.Say("密钥文件丢失、损坏、无权读取，或属于另一台设备", "The key file is lost, damaged, not readable, or another desk's"),
-		Do:   diagnosis.Say("把备份的 outbox.key 放回原处（权限 0600）", "Put the copy of outbox.key back (mode 0600)")}
-	Newer = diagnosis.Entry{Code: "queue_newer", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("队列由更新版本的 idtap 写成", "The queue was written by a newer idtap"),
-		Why:  diagnosis.Say("程序被降级", "The program was downgraded"),
-		Do:   diagnosis.Say("装回较新的版本", "Install the newer version again")}
-	Unreadable = diagnosis.Entry{Code: "queue_denied", Level: diagnosis.Critical, Who: diagnosis.Technician,
-		What: diagnosis.Say("无法读取登记队列", "The queue cannot be read"),
-		Why:  diagnosis.Say("目录属于另一个用户（多半是服务的用户），或磁盘出错", "The directory is another user's (mostly the service's), or the disk fails"),
-		Do:   diagnosis.Say("用运行守护进程的用户或 root 执行", "Run this as the daemon's user or as root")}
-	DeadLetters = diagnosis.Entry{Code: "queue_dead", Level: diagnosis.Warning, Who: diagnosis.Technician,
-		What: diagnosis.Say("有登记无法发布", "Some events cannot be published"),
-		Why:  diagnosis.Say("服务器永远不会接受它们（例如超过流的大小上限）", "The server will never take them (too large for the stream, say)"),
-		Do:   diagnosis.Say("idtap outbox list --state dead 查看；排除原因后 requeue，或 discard", "Look with idtap outbox list --state dead; then requeue or discard them")}
+	Damaged     = diagnosis.NewEntry(texts, "queue_damaged", diagnosis.Critical)
+	Moved       = diagnosis.NewEntry(texts, "queue_moved", diagnosis.Warning)
+	Old         = diagnosis.NewEntry(texts, "queue_old", diagnosis.Warning, undelivered...)
+	Full        = diagnosis.NewEntry(texts, "queue_full", diagnosis.Critical, append([]string{"disk_full"}, undelivered...)...)
+	DiskFull    = diagnosis.NewEntry(texts, "disk_full", diagnosis.Critical)
+	DiskLow     = diagnosis.NewEntry(texts, "disk_low", diagnosis.Warning)
+	KeyWrong    = diagnosis.NewEntry(texts, "queue_key", diagnosis.Critical)
+	Newer       = diagnosis.NewEntry(texts, "queue_newer", diagnosis.Critical)
+	Unreadable  = diagnosis.NewEntry(texts, "queue_denied", diagnosis.Critical)
+	DeadLetters = diagnosis.NewEntry(texts, "queue_dead", diagnosis.Warning)
 )
 
 // Entries lists what the check of this package finds.
 func Entries() []diagnosis.Entry {
-	return []diagnosis.Entry{Damaged, Old, Full, DiskFull, DiskLow, KeyWrong, Newer, Unreadable, DeadLetters}
+	return []diagnosis.Entry{Damaged, Moved, Old, Full, DiskFull, DiskLow, KeyWrong, Newer, Unreadable, DeadLetters}
 }
 
 // oldAfter is how long an event may wait before it is worth telling.
@@ -82,17 +53,17 @@ func Check(o Options) diagnosis.Check {
 		}
 		free, err := journal.FreeBytes(o.Dir)
 		if err == nil {
-			s.Fact(diagnosis.Say("磁盘剩余", "free on disk"), "%d MiB", free>>20)
+			s.Fact(texts.Say("free_on_disk"), "%d MiB", free>>20)
 			if left := o.MaxBytes - journal.DiskBytes(o.Dir); free < o.MinFree {
-				s.Find(DiskFull, "", fmt.Sprintf("%d MiB free, %d needed", free>>20, o.MinFree>>20))
+				s.Find(DiskFull, "", texts.Say("free_needed", free>>20, o.MinFree>>20))
 			} else if free < left {
-				s.Find(DiskLow, "", fmt.Sprintf("%d MiB free, the queue may grow by %d", free>>20, left>>20))
+				s.Find(DiskLow, "", texts.Say("free_growth", free>>20, left>>20))
 			}
 		}
 		v, err := OpenView(ctx, o)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			s.NotChecked(diagnosis.Say("还没有队列，首次运行时建立", "there is no queue yet; the first run makes it"))
+			s.NotChecked(texts.Say("no_queue_yet"))
 			return
 		case err != nil:
 			s.Add(explain(o.Dir, err))
@@ -127,35 +98,41 @@ func explain(dir string, err error) diagnosis.Finding {
 }
 
 func told(s *diagnosis.Sheet, stats Stats, now time.Time) {
-	s.Fact(diagnosis.Say("待送出", "waiting"), "%d", stats.Waiting)
+	s.Fact(texts.Say("waiting"), "%d", stats.Waiting)
 	if stats.Waiting > 0 {
 		wait := now.Sub(stats.Oldest)
-		s.Fact(diagnosis.Say("最早一条等待", "oldest waits"), "%s", wait.Round(time.Second))
+		s.Fact(texts.Say("oldest_waits"), "%s", wait.Round(time.Second))
 		if wait > oldAfter {
-			s.Find(Old, "", fmt.Sprintf("%d events, the oldest for %s", stats.Waiting, wait.Round(time.Minute)))
+			s.Find(Old, "", texts.Say("old_events", stats.Waiting, wait.Round(time.Minute)))
 		}
 	}
-	s.Fact(diagnosis.Say("已送达", "delivered"), "%d", stats.Delivered+stats.Erased-stats.Local)
+	s.Fact(texts.Say("delivered"), "%d", stats.Delivered+stats.Erased-stats.Local)
 	if stats.Local > 0 {
-		s.Fact(diagnosis.Say("仅存本机", "kept on this desk, not sent"), "%d", stats.Local)
+		s.Fact(texts.Say("kept_local"), "%d", stats.Local)
 	}
-	s.Fact(diagnosis.Say("占用", "size"), "%d KiB", stats.Bytes>>10)
+	s.Fact(texts.Say("size"), "%d KiB", stats.Bytes>>10)
 	if stats.Dead > 0 {
-		s.Find(DeadLetters, "", fmt.Sprintf("%d events", stats.Dead))
+		s.Find(DeadLetters, "", texts.Say("events", stats.Dead))
 	}
 	if stats.Full || stats.MaxBytes > 0 && stats.Waiting > 0 && stats.Bytes >= stats.MaxBytes {
-		s.Find(Full, "", fmt.Sprintf("%d of %d MiB", stats.Bytes>>20, stats.MaxBytes>>20))
+		s.Find(Full, "", texts.Say("of_limit", stats.Bytes>>20, stats.MaxBytes>>20))
+	}
+	if at := stats.Moved; !at.IsZero() && now.Sub(at).Abs() < movedFor {
+		s.Find(Moved, "", at.Local().Format(time.DateTime))
 	}
 	if stats.Fault != "" {
-		s.Find(Damaged, "", "set aside as "+stats.Fault, gapsText(stats.Gaps))
+		s.Find(Damaged, "", texts.Say("set_aside", stats.Fault), gapsText(stats.Gaps))
 	}
 }
 
-func gapsText(n int) string {
+// movedFor is how long it is told that the queue's files had been removed.
+const movedFor = 7 * 24 * time.Hour
+
+func gapsText(n int) text.Text {
 	if n == 0 {
-		return "nothing is missing"
+		return texts.Say("nothing_missing")
 	}
-	return fmt.Sprintf("%d ranges of numbers are missing: idtap outbox verify lists them", n)
+	return texts.Say("ranges_missing", n)
 }
 
 // whole verifies the file. A queue that was set aside is told already.
@@ -175,9 +152,9 @@ func whole(ctx context.Context, s *diagnosis.Sheet, v *View, stats Stats) {
 	case err != nil:
 		s.Find(KeyWrong, "")
 	case !r.OK:
-		s.Find(Damaged, "", journal.Path(v.dir), fmt.Sprintf("row %d: %s", r.Problems[0].Row, r.Problems[0].What))
+		s.Find(Damaged, "", journal.Path(v.dir), texts.Say("row", r.Problems[0].Row, r.Problems[0].What))
 	case r.Records > 0:
-		s.Fact(diagnosis.Say("已校验的记录", "records verified"), "%d", r.Records)
+		s.Fact(texts.Say("records_verified"), "%d", r.Records)
 	}
 }
 

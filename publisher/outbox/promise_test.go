@@ -63,13 +63,15 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-func readVersion(dir string, version *int) error {
+// openRaw opens the queue file as another program would.
+func openRaw(t testing.TB, dir string) *sql.DB {
+	t.Helper()
 	db, err := sql.Open("sqlite", journal.Path(dir))
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	defer db.Close()
-	return db.QueryRow("PRAGMA user_version").Scan(version)
+	t.Cleanup(func() { db.Close() })
+	return db
 }
 
 func TestDowngradeIsRefused(t *testing.T) {
@@ -78,10 +80,7 @@ func TestDowngradeIsRefused(t *testing.T) {
 	accept(t, q, draft(0))
 	set := func(header, stored int) {
 		t.Helper()
-		db, err := sql.Open("sqlite", journal.Path(o.Dir))
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := openRaw(t, o.Dir)
 		defer db.Close()
 		if _, err := db.Exec(fmt.Sprintf("PRAGMA user_version=%d; UPDATE meta SET value='%d' WHERE name='schema'", header, stored)); err != nil {
 			t.Fatal(err)
@@ -89,9 +88,11 @@ func TestDowngradeIsRefused(t *testing.T) {
 	}
 	q.Close()
 	var now int
-	if err := readVersion(o.Dir, &now); err != nil {
+	raw := openRaw(t, o.Dir)
+	if err := raw.QueryRow("PRAGMA user_version").Scan(&now); err != nil {
 		t.Fatal(err)
 	}
+	raw.Close()
 	next := now + 1
 	set(next, next)
 	_, err := Open(t.Context(), o)

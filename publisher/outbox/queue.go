@@ -134,7 +134,7 @@ func (q *Queue) start(ctx context.Context) error {
 
 // load brings memory up to the file.
 func (q *Queue) load(ctx context.Context) (err error) {
-	if q.delivered, err = q.file.Conn.PrepareContext(ctx, deliveredUpdate); err != nil {
+	if q.delivered, err = q.file.Prepare(ctx, deliveredUpdate); err != nil {
 		return err
 	}
 	if err := q.repeats.load(ctx, q.file.Conn, q.keys, q.o.Clock.Now()); err != nil {
@@ -185,9 +185,6 @@ func (q *Queue) Close() error {
 
 // detach closes the files, the lock excepted. No reader may be under way.
 func (q *Queue) detach(closeFile func(*journal.File) error) error {
-	if q.delivered != nil {
-		q.delivered.Close()
-	}
 	if q.View.db != nil {
 		q.View.db.Close()
 	}

@@ -162,6 +162,7 @@ type Stats struct {
 	LastDelivered time.Time `json:"last_delivered,omitzero"`
 	Full          bool      `json:"-"`                 // a running queue's only
 	Fault         string    `json:"fault,omitempty"`   // a damaged queue that was set aside: its path, until it is taken away
+	Moved         time.Time `json:"moved,omitzero"`    // when its files were last removed while it was open, and rescued
 	Foreign       *Foreign  `json:"foreign,omitempty"` // another desk's or image's events on this desk's subjects: delivery waits for `outbox adopt`
 }
 

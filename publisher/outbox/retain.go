@@ -63,7 +63,7 @@ func (q *Queue) retain() (more bool) {
 		return true
 	}
 	if changed > 0 {
-		q.file.Conn.ExecContext(context.Background(), "PRAGMA incremental_vacuum(1000)") // what fails here is tried at the next sweep
+		q.file.Shrink(context.Background()) // what fails here is tried at the next sweep
 		q.checkpoint()
 	}
 	return false

@@ -335,6 +335,11 @@ func (v *View) Stats(ctx context.Context) (Stats, error) {
 		} else if t != 0 {
 			s.LastDelivered = journal.FromMillis(t)
 		}
+		if t, err := journal.MetaInt(ctx, db, journal.MetaMoved); err != nil {
+			return err
+		} else if t != 0 {
+			s.Moved = journal.FromMillis(t)
+		}
 		if s.Foreign, err = foreign(ctx, db); err != nil {
 			return err
 		}

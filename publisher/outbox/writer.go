@@ -88,6 +88,7 @@ func (q *Queue) write() {
 		}
 		select {
 		case <-q.closing:
+			q.rescueIdle()
 			q.checkpoint()
 			return
 		case o := <-q.ops:
@@ -96,6 +97,7 @@ func (q *Queue) write() {
 		case <-tick.Chan():
 			age := q.o.Clock.Since(swept)
 			sweep = age >= every || age < 0
+			q.rescueIdle()
 			if !busy {
 				q.checkpoint()
 			}
@@ -133,6 +135,11 @@ func (q *Queue) commit(batch []*op) {
 	for _, o := range batch {
 		one := []*op{o}
 		_, err := q.try(one)
+		if errors.Is(err, journal.ErrMoved) {
+			if err = q.rescue(err); err == nil {
+				_, err = q.try(one)
+			}
+		}
 		switch {
 		case journal.IsFull(err):
 			q.checkpoint() // the log's own room may be what is missing
@@ -155,6 +162,9 @@ func (q *Queue) try(batch []*op) (stored bool, err error) {
 	if err := t.step(batch, "begin"); err != nil {
 		return false, err
 	}
+	if err := q.checkFiles(t.ctx); err != nil {
+		return false, err
+	}
 	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return false, err
 	}
@@ -174,7 +184,10 @@ func (q *Queue) try(batch []*op) (stored bool, err error) {
 		return false, err
 	}
 	q.applyCommit(t)
-	return true, t.step(batch, "committed")
+	if err := t.step(batch, "committed"); err != nil {
+		return true, err
+	}
+	return true, q.rescueIf(q.file.NoteSizes())
 }
 
 func (t *tx) step(batch []*op, when string) error {

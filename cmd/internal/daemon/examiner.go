@@ -111,6 +111,7 @@ func (g *Examiner) checks(ctx context.Context) []diagnosis.Check {
 		g.busCheck(),
 		desk.PageCheck(g.cfg.DeskPage.Listen, g.page()),
 	}
+	list = append(list, g.accountCheck()...)
 	if !g.brief {
 		list = append(list, diagnosis.SuspendCheck(g.sys), diagnosis.USBCheck(g.sys, g.dev), desk.VendorCheck())
 	}
@@ -172,14 +173,29 @@ func (g *Examiner) busCheck() diagnosis.Check {
 	if n.URL == "" || g.brief {
 		return diagnosis.Check{Name: "bus", Group: diagnosis.Bus, Run: func(ctx context.Context, s *diagnosis.Sheet) { g.busTold(ctx, s) }}
 	}
-	asked := bus.Check(bus.Look{Server: BusServer(n), Stream: n.Stream, DeskID: g.cfg.Desk.ID, Filter: event.Filter(g.cfg.Desk.Division, g.cfg.Desk.ID),
-		Replicas: n.Replicas, Clock: g.clock})
+	asked := bus.Check(g.look())
 	return diagnosis.Check{Name: asked.Name, Group: asked.Group, Run: func(ctx context.Context, s *diagnosis.Sheet) {
 		asked.Run(ctx, s)
 		if g.live != nil {
 			g.busTold(ctx, s)
 		}
 	}}
+}
+
+// look is what the checks ask of the configured server.
+func (g *Examiner) look() bus.Look {
+	n := g.cfg.NATS
+	return bus.Look{Server: BusServer(n), Stream: n.Stream, DeskID: g.cfg.Desk.ID, Filter: event.Filter(g.cfg.Desk.Division, g.cfg.Desk.ID),
+		Replicas: n.Replicas, Clock: g.clock}
+}
+
+// accountCheck asks whether the stream is apart from the desks. A daemon says it
+// of itself.
+func (g *Examiner) accountCheck() []diagnosis.Check {
+	if g.cfg.NATS.URL == "" || g.brief || g.live != nil {
+		return nil
+	}
+	return []diagnosis.Check{bus.CheckApart(g.look())}
 }
 
 // connectGrace is how long a connection may be on its way before that is told.

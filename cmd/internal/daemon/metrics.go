@@ -115,7 +115,7 @@ func (m *monitor) Collect(ch chan<- prometheus.Metric) {
 	if h.Code != "" {
 		codes[string(h.Code)] = true
 	}
-	for _, p := range h.Problems {
+	for _, p := range h.Warnings() {
 		codes[string(p.Code)] = true
 	}
 	for code := range codes {

@@ -31,7 +31,7 @@ func QueueOptions(cfg config.Config, log zerolog.Logger) outbox.Options {
 // BusServer is the server that a configuration names.
 func BusServer(n config.NATS) bus.Server {
 	return bus.Server{URL: n.URL, Creds: n.Creds, NKey: n.NKey, User: n.User, PasswordFile: n.PasswordFile,
-		CA: n.TLS.CA, Cert: n.TLS.Cert, Key: n.TLS.Key, AllowPlaintext: n.AllowPlaintext}
+		CA: n.TLS.CA, Cert: n.TLS.Cert, Key: n.TLS.Key, AllowPlaintext: n.AllowPlaintext, APIPrefix: n.APIPrefix}
 }
 
 // recipients reads the keys that the configuration seals events to.

@@ -22,6 +22,8 @@ type File struct {
 	keys        *Keyring
 	db          *sql.DB
 	head        *os.File
+	names       names
+	prepared    []*sql.Stmt
 	insertEntry *sql.Stmt
 	insertBody  *sql.Stmt
 }
@@ -46,6 +48,9 @@ func (f *File) open(ctx context.Context, now time.Time) error {
 	if f.head, err = openHead(f.dir); err != nil {
 		return err
 	}
+	if !hasHeader(path) && exists(path+"-wal") { // SQLite would delete the log
+		return fmt.Errorf("queue: %w: the database is missing beside its log", ErrDamaged)
+	}
 	if exists(path) && !exists(path+"-journal") { // a journal: killed while the file was made
 		checked, err = f.inspect(ctx, path)
 		if err != nil && isCorruption(err) && !errors.Is(err, ErrDamaged) {
@@ -69,6 +74,9 @@ func (f *File) open(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("queue file: %w", err)
 	}
 	if err := f.load(ctx, checked, now); err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if f.names, err = lookUp(f.dir); err != nil {
 		return fmt.Errorf("queue: %w", err)
 	}
 	return nil
@@ -118,11 +126,20 @@ func (f *File) load(ctx context.Context, checked bool, now time.Time) error {
 	if f.Tail.Epoch, f.Tail.Next, err = CurrentEpoch(ctx, f.Conn); err != nil {
 		return err
 	}
-	if f.insertEntry, err = f.Conn.PrepareContext(ctx, insertEntry); err != nil {
+	if f.insertEntry, err = f.Prepare(ctx, insertEntry); err != nil {
 		return err
 	}
-	f.insertBody, err = f.Conn.PrepareContext(ctx, insertBody)
+	f.insertBody, err = f.Prepare(ctx, insertBody)
 	return err
+}
+
+// Prepare prepares a statement, which is closed with the file.
+func (f *File) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	s, err := f.Conn.PrepareContext(ctx, query)
+	if err == nil {
+		f.prepared = append(f.prepared, s)
+	}
+	return s, err
 }
 
 // begin makes the epoch of a new queue and notes the key in use.
@@ -237,16 +254,23 @@ func (f *File) Checkpoint(ctx context.Context) (done bool, err error) {
 	if err := f.Conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
 		return false, err
 	}
-	return busy == 0, nil
+	return busy == 0, f.NoteSizes()
+}
+
+// Shrink gives some of the pages that erasing freed back to the disk; it is
+// visible after the next checkpoint.
+func (f *File) Shrink(ctx context.Context) error {
+	if _, err := f.Conn.ExecContext(ctx, "PRAGMA incremental_vacuum(1000)"); err != nil {
+		return err
+	}
+	return f.NoteSizes()
 }
 
 // Close closes the file; the last connection to it folds the log back.
 func (f *File) Close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{f.insertEntry, f.insertBody} {
-		if s != nil {
-			errs = append(errs, s.Close())
-		}
+	for _, s := range f.prepared {
+		errs = append(errs, s.Close())
 	}
 	if f.Conn != nil {
 		errs = append(errs, f.Conn.Close())
@@ -278,6 +302,9 @@ func (f *File) Abandon() error {
 
 // OpenReader opens the queue file in dir for reading, beside whoever writes it.
 func OpenReader(dir string) (*sql.DB, error) {
+	if !hasHeader(Path(dir)) && exists(Path(dir)+"-wal") { // even for reading SQLite would delete the log
+		return nil, fmt.Errorf("%w: the database is missing beside its log", ErrDamaged)
+	}
 	db, err := openDB(Path(dir), true)
 	if err != nil {
 		return nil, err
@@ -312,18 +339,29 @@ func OpenKeys(ctx context.Context, dir, file string, now time.Time) (*Keyring, e
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err
 	}
-	if Exists(dir) {
-		db, err := openDB(Path(dir), true)
-		if err != nil {
-			return nil, err
-		}
-		defer db.Close()
-		if used, err := Meta(ctx, db, metaKeys); used != "" || err != nil && !IsDamaged(err) {
-			return nil, fmt.Errorf("%w: %s is missing: put a copy back, or move the queue in %s away", ErrKey, file, dir)
-		}
+	sealed, err := holdsSealed(ctx, dir)
+	if err != nil {
+		return nil, err
+	} else if sealed {
+		return nil, fmt.Errorf("%w: %s is missing: put a copy back, or move the queue in %s away", ErrKey, file, dir)
 	}
 	if _, err := AddKey(file, now); err != nil {
 		return nil, fmt.Errorf("queue key: %w", err)
 	}
 	return LoadKeys(file)
+}
+
+// holdsSealed reports whether anything in the queue's files was sealed, as far
+// as can be told.
+func holdsSealed(ctx context.Context, dir string) (bool, error) {
+	if !hasHeader(Path(dir)) {
+		return exists(Path(dir) + "-wal"), nil
+	}
+	db, err := openDB(Path(dir), true)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	used, err := Meta(ctx, db, metaKeys)
+	return used != "" || err != nil && !IsDamaged(err), nil
 }

@@ -5,7 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
+	"strings"
 )
 
 // Names in the queue's directory.
@@ -13,10 +14,13 @@ const (
 	dbName      = "outbox.db"
 	rebuildName = "outbox-rebuild.db" // being filled from a damaged queue
 	readyName   = "outbox-ready.db"   // filled and synced, about to take dbName's place
-	asidePrefix = "outbox-damaged-"   // damaged queues, dated
+	imageName   = "outbox-image.db"   // of a database that is missing beside its log, while it is read
 	headName    = "outbox.head"
 	lockName    = "outbox.lock"
 	keyName     = "outbox.key"
+
+	asidePrefix    = "outbox-damaged-"  // damaged queues, dated
+	replacedPrefix = "outbox-replaced-" // somebody else's files in the place of an open queue's, dated
 )
 
 // makeDir makes a directory for its owner alone. One that is there stays as it is.
@@ -87,8 +91,8 @@ func Path(dir string) string { return filepath.Join(dir, dbName) }
 // KeyPath returns the path of the key file in dir.
 func KeyPath(dir string) string { return filepath.Join(dir, keyName) }
 
-// Exists reports whether there is a queue file in dir.
-func Exists(dir string) bool { return exists(Path(dir)) }
+// Exists reports whether there is a queue in dir: a database, or at least its log.
+func Exists(dir string) bool { return exists(Path(dir)) || exists(Path(dir)+"-wal") }
 
 // exists reports whether a file is there and holds anything.
 func exists(path string) bool {
@@ -96,14 +100,18 @@ func exists(path string) bool {
 	return err == nil && fi.Size() > 0
 }
 
-// Asides returns the paths of the damaged queues that were set aside, oldest first.
+// Asides returns the paths of the damaged queues that were set aside, oldest
+// first. One whose database was missing has a log alone.
 func Asides(dir string) []string {
-	found, err := filepath.Glob(filepath.Join(dir, asidePrefix+"*.db"))
+	found, err := filepath.Glob(filepath.Join(dir, asidePrefix+"*.db*"))
 	if err != nil {
 		return nil
 	}
-	sort.Strings(found)
-	return found
+	for i, path := range found {
+		found[i] = strings.TrimSuffix(strings.TrimSuffix(path, "-shm"), "-wal")
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 // DiskBytes returns what the queue takes on the disk, write-ahead log included.

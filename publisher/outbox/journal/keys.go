@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -69,6 +70,8 @@ func (k queueKey) derive(purpose string, size int) ([]byte, error) {
 // Keyring is the key file in memory: every key opens, the last one seals.
 type Keyring struct {
 	keys []queueKey
+	text []byte      // of the file
+	file fs.FileInfo // as it was read
 }
 
 // Seal encrypts plain with the newest key (AES-256-GCM, random nonce):
@@ -139,7 +142,45 @@ func LoadKeys(file string) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w: put the copy of the file back", ErrKey, file, err)
 	}
+	r.text = b
+	if r.file, err = os.Stat(file); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
 	return r, nil
+}
+
+// Keep makes sure that the key file still holds every key of r: without it
+// nothing sealed opens after a restart. A missing file is written again, and
+// another one moved aside for it; then restored is true.
+func (r *Keyring) Keep(file string) (restored bool, err error) {
+	now, same := leadsTo(file, r.file)
+	if same && now.Size() == r.file.Size() && now.ModTime().Equal(r.file.ModTime()) {
+		return false, nil
+	}
+	if found, err := LoadKeys(file); err == nil && found.holds(r) {
+		r.file = found.file
+		return false, nil
+	}
+	if now != nil {
+		if err := os.Rename(file, file+".replaced"); err != nil {
+			return false, fmt.Errorf("%w: %s was changed and cannot be put right: %w", ErrKey, file, err)
+		}
+	}
+	if err = makeDir(filepath.Dir(file)); err == nil {
+		err = replaceFile(file, r.text)
+	}
+	if err == nil {
+		r.file, err = os.Stat(file)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w: %s is gone and cannot be written again: %w", ErrKey, file, err)
+	}
+	return true, nil
+}
+
+// holds reports whether r has every key of other.
+func (r *Keyring) holds(other *Keyring) bool {
+	return !slices.ContainsFunc(other.keys, func(k queueKey) bool { return !r.has(k.id.String()) })
 }
 
 func parseKeys(b []byte) (*Keyring, error) {

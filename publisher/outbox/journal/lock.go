@@ -54,6 +54,17 @@ func LockDir(dir string) (*Lock, error) {
 	return &Lock{f}, nil
 }
 
+// Held reports whether the lock's name still leads to it: if not, another daemon
+// could take the directory for free.
+func (l *Lock) Held() bool {
+	own, err := l.f.Stat()
+	if err != nil {
+		return false
+	}
+	_, same := leadsTo(l.f.Name(), own)
+	return same
+}
+
 // Release gives the lock back and forgets the pid, which another process may get.
 func (l *Lock) Release() error {
 	l.f.Truncate(0)

@@ -35,7 +35,7 @@ type Recovery struct {
 func (r Recovery) Run(ctx context.Context) (aside string, carried int, err error) {
 	head, headed := loadHead(r.Dir, r.Keys)
 	if !exists(filepath.Join(r.Dir, readyName)) {
-		aside = r.asideName()
+		aside = r.asideName(asidePrefix)
 		if carried, err = r.rebuild(ctx, aside, head, headed); err != nil {
 			return "", 0, err
 		}
@@ -44,11 +44,11 @@ func (r Recovery) Run(ctx context.Context) (aside string, carried int, err error
 }
 
 // asideName returns where a damaged queue goes: dated, never a name already taken.
-func (r Recovery) asideName() string {
-	base := filepath.Join(r.Dir, asidePrefix+r.Now.UTC().Format("20060102T150405Z"))
+func (r Recovery) asideName(prefix string) string {
+	base := filepath.Join(r.Dir, prefix+r.Now.UTC().Format("20060102T150405Z"))
 	name := base + ".db"
 	for i := 2; ; i++ {
-		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
+		if taken, err := filepath.Glob(name + "*"); err == nil && len(taken) == 0 {
 			return name
 		}
 		name = fmt.Sprintf("%s-%d.db", base, i)
@@ -59,13 +59,8 @@ func (r Recovery) asideName() string {
 // Until then the damaged file is untouched; from then on Finish can complete the
 // exchange after any interruption.
 func (r Recovery) rebuild(ctx context.Context, aside string, head Tail, headed bool) (int, error) {
-	path := filepath.Join(r.Dir, rebuildName)
-	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return 0, err
-		}
-	}
-	if err := createFile(path); err != nil {
+	path, err := r.blank()
+	if err != nil {
 		return 0, err
 	}
 	db, err := openDB(path, false, "synchronous(full)", "journal_mode(delete)")
@@ -95,17 +90,34 @@ func (r Recovery) rebuild(ctx context.Context, aside string, head Tail, headed b
 	if err := errors.Join(conn.Close(), db.Close()); err != nil {
 		return 0, err
 	}
-	if err := r.Step("rebuild.written"); err != nil {
-		return 0, err
-	}
-	if err := os.Rename(path, filepath.Join(r.Dir, readyName)); err != nil {
-		return 0, err
-	}
-	return len(found.entries), syncDir(r.Dir)
+	return len(found.entries), r.makeReady(path)
 }
 
-// Finish exchanges the files if a rebuilt queue is ready; it may be repeated. The old write-ahead log goes first: beside the new file SQLite would
-// replay it into that one.
+// blank makes an empty file to be filled.
+func (r Recovery) blank() (path string, err error) {
+	path = filepath.Join(r.Dir, rebuildName)
+	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+	}
+	return path, createFile(path)
+}
+
+// makeReady has Finish use a file that was filled and synced.
+func (r Recovery) makeReady(path string) error {
+	if err := r.Step("rebuild.written"); err != nil {
+		return err
+	}
+	if err := os.Rename(path, filepath.Join(r.Dir, readyName)); err != nil {
+		return err
+	}
+	return syncDir(r.Dir)
+}
+
+// Finish exchanges the files if a rebuilt queue is ready; it may be repeated. The
+// old write-ahead log goes first: beside the new file SQLite would replay it into
+// that one.
 func (r Recovery) Finish() error {
 	ready := filepath.Join(r.Dir, readyName)
 	if !exists(ready) {
@@ -172,23 +184,7 @@ func salvage(ctx context.Context, path string, keys *Keyring, lastRow int64) sal
 		}
 		good[e.Row] = e
 	}
-	if db, err := openDB(path, true); err == nil {
-		s.copyTables(ctx, db)
-		var lines []*Entry
-		top := lastRow
-		scanEntries(ctx, db, lastRow, func(e *Entry) { lines = append(lines, e); top = max(top, e.Row) })
-		pruned, prev, _ := anchor(ctx, db)
-		s.pruned = pruned
-		s.gaps, _ = Gaps(ctx, db)
-		db.Close()
-		for _, e := range lines {
-			// The chain is joined over an earlier gap, too.
-			if e.genuine(keys) || e.Body == nil && bytes.Equal(e.link(prev), e.Hash) {
-				keep(e)
-			}
-			prev = e.Hash
-		}
-	}
+	s.query(ctx, path, keys, lastRow, keep)
 	lines, bodies := scanPages(path)
 	for _, e := range lines {
 		for _, b := range bodies[e.Row] {
@@ -203,6 +199,36 @@ func salvage(ctx context.Context, path string, keys *Keyring, lastRow int64) sal
 	}
 	slices.SortFunc(s.entries, func(a, b *Entry) int { return cmp.Compare(a.Row, b.Row) })
 	return s
+}
+
+// query takes what SQLite still reads.
+func (s *salvaged) query(ctx context.Context, path string, keys *Keyring, lastRow int64, keep func(*Entry)) {
+	if !hasHeader(path) {
+		image := filepath.Join(filepath.Dir(path), imageName)
+		defer os.Remove(image)
+		if makeImage(path, image) != nil {
+			return
+		}
+		path = image
+	}
+	db, err := openDB(path, true)
+	if err != nil {
+		return
+	}
+	defer db.Close()
+	s.copyTables(ctx, db)
+	var lines []*Entry
+	scanEntries(ctx, db, lastRow, func(e *Entry) { lines = append(lines, e) })
+	pruned, prev, _ := anchor(ctx, db)
+	s.pruned = pruned
+	s.gaps, _ = Gaps(ctx, db)
+	for _, e := range lines {
+		// The chain is joined over an earlier gap, too.
+		if e.genuine(keys) || e.Body == nil && bytes.Equal(e.link(prev), e.Hash) {
+			keep(e)
+		}
+		prev = e.Hash
+	}
 }
 
 // scanEntries calls fn for each line of the journal that can be read, in order.

@@ -81,6 +81,14 @@ CREATE INDEX tallies_time ON tallies (at);
 CREATE TABLE audit (at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL) STRICT;
 `}
 
+const headerSize = 100 // of a SQLite database
+
+// hasHeader reports whether a file is long enough to have one, damaged or not.
+func hasHeader(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.Size() >= headerSize
+}
+
 // checkHeader looks at those bytes of a queue file's head that never change. Some
 // of them SQLite takes for another program's wish, such as not to write.
 func checkHeader(path string) error {
@@ -89,7 +97,7 @@ func checkHeader(path string) error {
 		return err
 	}
 	defer f.Close()
-	var h [100]byte
+	var h [headerSize]byte
 	if _, err := io.ReadFull(f, h[:]); err != nil {
 		return fmt.Errorf("%w: its head is missing", ErrDamaged)
 	}

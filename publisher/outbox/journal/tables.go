@@ -15,6 +15,7 @@ import (
 const (
 	MetaForeign = "foreign" // "<epoch> <last sequence>" met on this desk's filter
 	MetaSent    = "sent"    // when the last record was delivered
+	MetaMoved   = "moved"   // when the queue was last rescued after its files had been removed
 
 	metaSchema = "schema" // version again: a damaged header is not taken for a newer idtap
 	metaKeys   = "keys"   // ids of keys that sealed anything, separated by spaces
