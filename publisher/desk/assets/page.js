@@ -74,6 +74,13 @@ function toolbar() {
   byId("sign").textContent = who ? who + " · " + say("sign_out") : say("sign_in");
 }
 
+// listsOpen shows or hides the lists that a small window has no room for.
+function listsOpen(open) {
+  byId("board").classList.toggle("open", open);
+  byId("lists").setAttribute("aria-expanded", String(open));
+  byId("lists").textContent = say(open ? "lists.close" : "lists");
+}
+
 const tell = (text) => { byId("polite").textContent = text; toast(text); };
 
 let fading;
@@ -93,6 +100,8 @@ panels.setUp(reviews.review, async (failure) => {
 });
 byId("sound").addEventListener("click", () => { sound.setSound(!sound.soundOn()); toolbar(); });
 byId("language").addEventListener("click", () => { switchLanguage(); redraw(); });
+byId("lists").addEventListener("click", () => listsOpen(!byId("board").classList.contains("open")));
+document.addEventListener("keydown", (e) => { if (e.key === "Escape" && !document.querySelector("dialog")) listsOpen(false); });
 byId("sign").addEventListener("click", () => (reviews.operator() ? reviews.signOut() : reviews.signIn()).catch(() => {}));
 translate();
 sound.start(toolbar);

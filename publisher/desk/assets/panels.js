@@ -6,6 +6,9 @@ import { person } from "./person.js";
 import { play } from "./sound.js";
 
 const panels = new Map(); // reader name -> {node, view}
+let active = ""; // the reader whose panel is large where they have no room side by side
+const small = matchMedia("(max-width: 64rem), (max-height: 34rem)");
+small.addEventListener("change", place);
 let review = () => {};
 let failed = () => {};
 
@@ -26,7 +29,11 @@ export function render(readers, snapshot) {
     const node = draw(view, faces[view.show]);
     if (known) known.node.replaceWith(node);
     panels.set(view.name, { node, view });
-    if (!snapshot && news(known && known.view, view)) announce(view);
+    if (!snapshot && news(known && known.view, view)) {
+      // What all readers say at once, a full disk, pushes no result aside.
+      if (faces[view.show].tone !== "idle" && (view.tap || view.show !== "disk_full")) active = view.name;
+      announce(view);
+    }
   }
   place();
 }
@@ -56,6 +63,26 @@ function place() {
   if (!nodes.length) nodes.push(draw({ name: "", show: "no_reader" }, faces.no_reader));
   if (nodes.length !== box.children.length || nodes.some((n, i) => box.children[i] !== n)) box.replaceChildren(...nodes);
   box.dataset.count = nodes.length;
+  box.toggleAttribute("data-folded", nodes.length > 2 || nodes.length === 2 && small.matches);
+  if (!panels.has(active)) active = newest();
+  for (const [name, p] of panels) p.node.toggleAttribute("data-active", name === active);
+}
+
+// newest is the reader with the newest result, else one that shows anything but
+// readiness, else the first.
+function newest() {
+  let best;
+  for (const p of panels.values()) {
+    const rank = (v) => (v.tap ? v.tap.at : faces[v.show].tone === "idle" ? "" : "0");
+    if (!best || rank(p.view) > rank(best)) best = p.view;
+  }
+  return best ? best.name : "";
+}
+
+// enlarge makes a reader's panel the large one.
+function enlarge(name) {
+  active = name;
+  place();
 }
 
 // news reports whether a panel shows something that it did not show before.
@@ -77,16 +104,17 @@ function draw(view, face) {
   const tap = view.tap;
   const head = h("div.head", {}, h("span.name", {}, view.name));
   if (tap) head.append(h("time.when", { datetime: tap.at }, clock(tap.at)));
+  head.append(h("button.pick", { type: "button", "aria-label": say("enlarge") + " " + view.name, click: () => enlarge(view.name) }));
   const stated = h("div.face", {}, icon(face.icon), h("h2.title", {}, pick(face.title)), h("p.do", {}, pick(face.do)));
   if (tap && tap.earlier) stated.append(h("p.aside", {}, say("earlier", { time: short(tap.earlier) })));
   if (tap && tap.decided) stated.append(h("p.aside", {}, say("decided." + tap.decided)));
+  if (tap && tap.open) stated.append(h("button.primary.compare", { type: "button", click: () => review(tap) }, say("compare")));
   const node = h("section.panel", { "aria-label": view.name || pick(face.title), "data-reader": view.name, "data-face": view.show, "data-tone": face.tone }, head, stated);
   if (!tap) return node;
   const wanted = face.tone === "look" || face.tone === "bad" ? tap.findings.filter((f) => f.severity !== "info" && has("finding." + f.code)) : [];
   if (wanted.length) node.append(h("ul.why", {}, ...wanted.map((f) => h("li", { "data-code": f.code }, say("finding." + f.code)))));
   const foot = h("div.foot");
   if (tap.data) foot.append(person(tap, failed));
-  if (tap.open) foot.append(h("button.primary.compare", { type: "button", click: () => review(tap) }, say("compare")));
   if (foot.children.length) node.append(foot);
   return node;
 }

@@ -209,7 +209,7 @@ func TestKeyboardAlone(t *testing.T) {
 		}
 		order = append(order, eval[string](b, `document.activeElement.getAttribute("aria-label") || document.activeElement.innerText`))
 	}
-	want := []string{"跳到待核对", "声音：开", "Switch to English", "按住显示", "核对", "10:32 样**：核对", "10:32 样**：查看"}
+	want := []string{"跳到待核对", "声音：开", "Switch to English", "核对", "按住显示", "10:32 样**：核对", "10:32 样**：查看"}
 	if !slices.Equal(order[:len(want)], want) {
 		t.Errorf("%q", order)
 	}

@@ -28,7 +28,8 @@ var attempts = []struct{ name, script string }{
 	{"style", `new Promise((done) => { const s = document.createElement("link"); s.rel = "stylesheet"; s.onload = () => done("loaded"); s.onerror = () => done("nothing"); s.href = target + "/assets/page.css"; document.head.append(s); })`},
 	{"frame", `new Promise((done) => { const f = document.createElement("iframe"); f.onload = () => { try { done(f.contentDocument ? "nothing" : (f.contentWindow.length, "nothing")); } catch (e) { done("nothing"); } }; f.src = target + "/"; document.body.append(f); })`},
 	{"WebSocket", `new Promise((done) => { const s = new WebSocket(target.replace("http", "ws") + "/api/v1/events"); s.onopen = () => done("open"); s.onmessage = (m) => done(m.data); s.onerror = () => done("nothing"); })`},
-	{"window", `new Promise((done) => { const w = window.open(target + "/"); setTimeout(() => { let got = "nothing"; try { got = w.document.body.innerText; } catch (e) {} if (w) w.close(); done(got); }, 300); })`},
+	{"window", `new Promise((done) => { const w = window.open(target + "/"); const until = Date.now() + 5000; const end = (got) => { if (w) w.close(); done(got); };
+		const look = () => { let got; try { got = w.document.body.innerText; } catch (e) { return end("nothing"); } if (got || Date.now() > until) end(got); else setTimeout(look, 20); }; look(); })`},
 	{"beacon", `Promise.resolve(navigator.sendBeacon(target + "/api/v1/registrations/a1/cancel", new Blob(['{"reason":"test_tap"}'], {type: "text/plain"})) && "nothing")`},
 }
 

@@ -11,16 +11,18 @@ import (
 	"idtap/reader"
 )
 
-// Every large state is provoked and told by role and text in both languages.
-func TestStates(t *testing.T) {
-	connected := desk.BusState{Mode: desk.BusConnected}
+// state is one large state of a panel and how it comes about.
+type state struct {
+	shot    string
+	zh, en  string
+	provoke func(r *rig)
+}
+
+// states are all that the panel of the reader front can show.
+func states() []state {
 	expired := person("样本丙")
 	expired.Document.Status = "expired"
-	tests := []struct {
-		shot    string
-		zh, en  string
-		provoke func(r *rig)
-	}{
+	return []state{
 		{"ready", "请放证件", "Ready", func(r *rig) { r.phase("front", reader.Ready) }},
 		{"found", "已感应到证件", "Card found", func(r *rig) { r.phase("front", reader.Found) }},
 		{"reading", "正在读取", "Reading", func(r *rig) { r.phase("front", reader.Reading) }},
@@ -63,7 +65,12 @@ func TestStates(t *testing.T) {
 			r.tap(publisher.Tapped{Outcome: publisher.Failed, Err: outbox.ErrDamaged, Data: person("样本甲")})
 		}},
 	}
-	for _, test := range tests {
+}
+
+// Every large state is provoked and told by role and text in both languages.
+func TestStates(t *testing.T) {
+	connected := desk.BusState{Mode: desk.BusConnected}
+	for _, test := range states() {
 		t.Run(test.shot, func(t *testing.T) {
 			r := newRig(t)
 			r.board.Bus(connected)
