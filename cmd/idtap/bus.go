@@ -94,9 +94,9 @@ func (a *app) busCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bus", Short: "The stream on a central server, with an administrator's credentials", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return usage(errors.New("init or check is needed"))
+			return usage(errors.New("init, check or trust is needed"))
 		}}
-	cmd.AddCommand(a.busInitCommand(), a.busCheckCommand())
+	cmd.AddCommand(a.busInitCommand(), a.busCheckCommand(), a.busTrustCommand())
 	return cmd
 }
 

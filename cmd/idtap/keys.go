@@ -17,18 +17,24 @@ func (a *app) keysCommand() *cobra.Command {
 		Long: "A registry generates a key pair, keeps NAME.key and gives NAME.pub to the desks, which name it\n" +
 			"in nats.encrypt_to. Events are then sealed to it before they leave the desk.",
 	}
-	cmd.AddCommand(
-		&cobra.Command{
-			Use: "generate [NAME]", Short: "Make NAME.key (private, mode 0600) and NAME.pub (for the desks); never overwrites",
-			Args: cobra.MaximumNArgs(1),
-			RunE: func(_ *cobra.Command, args []string) error {
-				name := "registry"
-				if len(args) == 1 {
-					name = args[0]
-				}
-				return a.generateKeys(name)
-			},
+	signing := false
+	generate := &cobra.Command{
+		Use: "generate [NAME]", Short: "Make NAME.key (private, mode 0600) and NAME.pub (for the desks); never overwrites",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			name := "registry"
+			if len(args) == 1 {
+				name = args[0]
+			}
+			if signing {
+				return a.generateSigningKey(name)
+			}
+			return a.generateKeys(name)
 		},
+	}
+	generate.Flags().BoolVar(&signing, "signing", false, "make NAME.nk, a key that signs events or a trust list / 生成签名用的密钥 NAME.nk")
+	cmd.AddCommand(
+		generate,
 		&cobra.Command{
 			Use: "show FILE...", Short: "Print what a key file is: private or public, key id, thumbprint", Args: cobra.MinimumNArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
@@ -95,6 +101,10 @@ func (a *app) showKey(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
+	}
+	if signer, err := event.ParseSigner(text); err == nil {
+		fmt.Fprintf(a.out, "%s: %s\n  ce-signer   %s\n", path, a.say("签名私钥（Ed25519）", "signing key (private), Ed25519"), signer.Public())
+		return nil
 	}
 	kind, mode := a.say("公钥", "public key"), fs.FileMode(0)
 	public, err := event.ParsePublicKey(text)

@@ -29,8 +29,11 @@ type follower struct {
 	subject string
 	asJSON  bool
 	keyFile string
+	list    string // of the desks' signing keys
+	listBy  string // public nkey of who signed the list
 
 	key    *event.PrivateKey
+	trust  *event.Trust
 	denied context.CancelCauseFunc // ends questions with a refusal, which requests do not see
 
 	mu sync.Mutex // guards out: messages and connection notes come from several goroutines
@@ -43,7 +46,8 @@ func (a *app) tailCommand() *cobra.Command {
 		Use: "tail", Short: "Follow the published events", Args: cobra.NoArgs,
 		Long: "Follows events as they are stored, one masked line each; --json prints them whole, one JSON line each.\n" +
 			"Without --server it looks where the running daemon publishes. Logins come from the configuration's nats\n" +
-			"section, a daemon's own server needs none. Sealed events stay sealed without --decrypt-key.",
+			"section, a daemon's own server needs none. Sealed events stay sealed without --decrypt-key.\n" +
+			"Each line says where an event is not signed, or not by a key that --trust names for its desk.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.loadConfig(file)
 			if err != nil {
@@ -56,6 +60,8 @@ func (a *app) tailCommand() *cobra.Command {
 	cmd.Flags().StringVar(&server, "server", "", "NATS server, e.g. nats://127.0.0.1:4222; none: where the running daemon publishes")
 	cmd.Flags().StringVar(&t.subject, "subject", "idtap.v1.>", "subjects to follow; idtap.status.v1.> for the readers' states")
 	cmd.Flags().StringVar(&t.keyFile, "decrypt-key", "", "private key file that opens sealed events")
+	cmd.Flags().StringVar(&t.list, "trust", "", "list of the desks' signing keys (idtap bus trust) / 各服务台签名公钥的清单")
+	cmd.Flags().StringVar(&t.listBy, "trust-by", "", "public nkey of the administrator who signed the list / 清单签名者的公钥")
 	cmd.Flags().BoolVar(&t.asJSON, "json", false, "whole events, personal data included, one JSON line each")
 	return cmd
 }
@@ -74,6 +80,16 @@ func (t *follower) run(ctx context.Context, cfg config.Config, url string) error
 			return usage(fmt.Errorf("--decrypt-key %s: %w", t.keyFile, err))
 		}
 		t.key = &key
+	}
+	if t.list != "" || t.listBy != "" {
+		if t.list == "" || t.listBy == "" {
+			return usage(errors.New(t.say("--trust 与 --trust-by 要一起使用", "--trust and --trust-by go together")))
+		}
+		trust, err := t.readTrust(t.list, t.listBy)
+		if err != nil {
+			return usage(fmt.Errorf("--trust: %w", err))
+		}
+		t.trust = &trust
 	}
 	asking, denied := context.WithCancelCause(ctx)
 	defer denied(nil)
@@ -246,6 +262,7 @@ func (t *follower) show(header map[string][]string, subject string, data []byte)
 		t.note("忽略一条外来消息：%v", "passed over: %v", err)
 		return
 	}
+	mark := t.signature(env, data)
 	if env.Content == event.ContentJOSE && t.key != nil {
 		opened, err := event.Open(data, env, *t.key)
 		if err != nil {
@@ -262,14 +279,40 @@ func (t *follower) show(header map[string][]string, subject string, data []byte)
 			return
 		}
 		line = string(whole)
+		if mark != "" {
+			t.note("%s：%s", "%s: %s", env.ID, mark)
+		}
 	} else {
 		shown := env
 		shown.Time = env.Time.Local()
 		line = event.Line(shown, data, t.lang)
+		if mark != "" {
+			line += "  [" + mark + "]"
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	fmt.Fprintln(t.out, line)
+}
+
+// signature returns what is to be said of an event's signature; nothing if a key on
+// the list signed it. body is as received.
+func (t *follower) signature(env event.Envelope, body []byte) string {
+	err := env.CheckSignature(body)
+	if err == nil && t.trust != nil {
+		err = event.Verify(env, body, *t.trust)
+	}
+	switch {
+	case errors.Is(err, event.ErrUnsigned):
+		return t.say("未签名", "not signed")
+	case errors.Is(err, event.ErrSigner):
+		return t.say("签名错误：签名者不在该服务台此时的清单中", "wrong signature: the list does not name the signer for this desk then")
+	case err != nil:
+		return t.say("签名错误：事件被改动", "wrong signature: the event was changed")
+	case t.trust == nil:
+		return t.say("签名者未核对", "signer not checked")
+	}
+	return ""
 }
 
 // note tells the person something that is no result.
