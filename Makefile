@@ -8,7 +8,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 TAGS     = $(shell cat build/tags 2>/dev/null)
 RACE    ?= -race
 
-.PHONY: run build test test-usb lint check fuzz bench faults fleet divisions codes cross release clean tools-build tools-test tools-usb
+.PHONY: run build test test-usb lint check fuzz bench faults fleet divisions codes cross dist release clean tools-build tools-test tools-usb
 
 run: build
 	./bin/idtap run --demo
@@ -87,5 +87,9 @@ cross:
 release:
 	@.ci/release
 
+# What a release consists of, in dist/: see docs/install.md.
+dist: tools-build
+	$(GO) run ./packaging/dist -out dist
+
 clean:
-	rm -rf bin build
+	rm -rf bin build dist

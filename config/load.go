@@ -104,7 +104,7 @@ func Load(file string, s Source) (Config, error) {
 	}
 	d.environment(s, &c)
 	c.fill(s)
-	c.validate(&d)
+	c.validate(&d, s)
 	return c, errors.Join(d.problems...)
 }
 

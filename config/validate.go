@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -24,7 +23,7 @@ var (
 )
 
 // validate reports whatever is wrong, each problem at its line.
-func (c *Config) validate(d *decoder) {
+func (c *Config) validate(d *decoder, s Source) {
 	at := func(key, format string, args ...any) {
 		o := d.origin(key)
 		d.problems = append(d.problems, Problem{File: o.File, Line: o.Line, Key: key, Text: say(format, args...)})
@@ -58,7 +57,7 @@ func (c *Config) validate(d *decoder) {
 	switch {
 	case c.Outbox.Dir == "":
 		at("outbox.dir", "no_state_dir")
-	case !filepath.IsAbs(c.Outbox.Dir):
+	case !isAbs(c.Outbox.Dir, s.GOOS):
 		at("outbox.dir", "relative_path", c.Outbox.Dir)
 	}
 	require(c.Outbox.MaxBytes >= 1<<20, "outbox.max_bytes", "want_1mib")
@@ -156,6 +155,16 @@ func (c *Config) validatePage(at func(string, string, ...any)) {
 			at(fmt.Sprintf("desk_page.origins[%d]", i), "want_origin", o)
 		}
 	}
+}
+
+var windowsRoot = regexp.MustCompile(`^([A-Za-z]:[\\/]|\\\\)`)
+
+// isAbs is filepath.IsAbs for the system that the configuration is for.
+func isAbs(path, goos string) bool {
+	if goos == "windows" {
+		return windowsRoot.MatchString(path)
+	}
+	return strings.HasPrefix(path, "/")
 }
 
 func loopback(host string) bool {

@@ -44,6 +44,7 @@ type Options struct {
 
 	Identity identity.Options // what the desk knows beside the card; Now is set at each read
 	Clock    clockwork.Clock  // nil means the machine's
+	Pulse    *Pulse           // is told each time the loop goes round; nil: nobody
 }
 
 // Waits of the loop. Together with the driver's own bounds they keep the
@@ -105,6 +106,8 @@ func New(o Options) *Reader {
 // Run reads cards until the context ends, through every loss of the device. It
 // returns within 2 s of that, whatever the device is doing.
 func (r *Reader) Run(ctx context.Context) {
+	r.o.Pulse.beat(r)
+	defer r.o.Pulse.end(r)
 	r.tell(Starting, nil, 0)
 	wait := firstRetry
 	for {
@@ -120,6 +123,7 @@ func (r *Reader) Run(ctx context.Context) {
 		switch phase {
 		case Stopped: // no driver will appear while the program runs
 			r.tell(phase, err, 0)
+			r.o.Pulse.end(r)
 			<-ctx.Done()
 			return
 		case Faulty, NoIdentity, Stuck, Telnet, Dialect:
@@ -231,6 +235,7 @@ func (r *Reader) seek(ctx context.Context) error {
 
 // sleep waits or gives the context's error.
 func (r *Reader) sleep(ctx context.Context, d time.Duration) error {
+	r.o.Pulse.beat(r)
 	t := r.clock.NewTimer(d)
 	defer t.Stop()
 	select {

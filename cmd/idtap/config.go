@@ -28,11 +28,12 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 		}
 	}
 	c, err := config.Load(file, s)
-	if errors.Is(err, fs.ErrPermission) {
-		err = fmt.Errorf("%w: %s", err, a.say("请以 root 运行（sudo），或加入 idtap 组", "run it as root (sudo), or as a member of the group idtap"))
-	}
 	if err != nil {
-		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
+		lines := a.problems(err)
+		if errors.Is(err, fs.ErrPermission) {
+			lines = append(lines, a.say("请以 root 运行（sudo），或加入 idtap 组", "run it as root (sudo), or as a member of the group idtap"))
+		}
+		return c, usage(errors.New(strings.Join(lines, "\n")))
 	}
 	if err := checkDivision(&c); err != nil {
 		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))

@@ -61,7 +61,8 @@ type app struct {
 	getenv   func(string) string
 	environ  func() []string
 
-	packaged string // configuration of the installed package; may not exist
+	packaged string                      // configuration of the installed package; may not exist
+	restart  func(context.Context) error // the installed package's service
 
 	lang      string // zh or en
 	logLevel  string
@@ -113,27 +114,14 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	f := root.PersistentFlags()
-	f.StringVar(&a.lang, "lang", localeLanguage(a.getenv), "language of what is printed: zh or en")
+	f.StringVar(&a.lang, "lang", systemLanguage(a.getenv), "language of what is printed: zh or en")
 	f.StringVar(&a.logLevel, "log-level", "", "trace, debug, info, warn, error or disabled")
 	f.StringVar(&a.logFormat, "log-format", "", "console or json")
 	root.AddCommand(
 		a.runCommand(), a.diagCommand(), a.simulateCommand(), a.decodeCommand(), a.checkCommand(),
-		a.tailCommand(), a.outboxCommand(), a.configCommand(), a.busCommand(), a.keysCommand(), a.versionCommand(),
+		a.tailCommand(), a.outboxCommand(), a.configCommand(), a.busCommand(), a.keysCommand(), a.provisionCommand(), a.serviceCommand(), a.versionCommand(),
 	)
 	return root
-}
-
-// localeLanguage is zh for a Chinese locale, else en.
-func localeLanguage(getenv func(string) string) string {
-	for _, k := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
-		if v := getenv(k); v != "" {
-			if strings.HasPrefix(v, "zh") {
-				return "zh"
-			}
-			return "en"
-		}
-	}
-	return "en"
 }
 
 // execute runs one command line and gives its exit code.
@@ -161,6 +149,6 @@ func main() {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // the library has one for all
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, packaged: config.Packaged(config.Machine())}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, packaged: config.Packaged(config.Machine()), restart: restartService}
 	os.Exit(a.execute(ctx, os.Args[1:]))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"idtap/cmd/internal/daemon"
+	"idtap/cmd/internal/systemd"
 	"idtap/config"
 	"idtap/publisher"
 )
@@ -21,6 +22,9 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "The daemon: read cards, keep every event safe, publish it, show the clerk", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if demo && file == "" {
+				a.packaged = "" // it shows itself anywhere, whoever starts it
+			}
 			cfg, err := a.loadConfig(file)
 			if err != nil {
 				return err
@@ -57,6 +61,7 @@ func (a *app) serve(ctx context.Context, cfg config.Config, demo bool) error {
 	defer closeLog()
 	o := a.daemonOptions(cfg, demo)
 	o.Log, o.Observers, o.Started = log, []publisher.Observer{&printer{app: a, desk: cfg.Desk}}, a.announce
+	o.Manager = systemd.Find(a.getenv, os.Getpid())
 	return asUsage(daemon.Run(ctx, cfg, o))
 }
 

@@ -27,7 +27,7 @@ func (c conn) Close() error {
 
 // open opens path twice. Ours comes first, before the settings' TIOCEXCL would
 // keep it out, and takes the lock: exclusive use does not bind root.
-func open(path string, m *bugst.Mode) (stream.Conn, bugst.Port, error) {
+func open(path string, m *bugst.Mode) (stream.Conn, settings, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, errors.Unwrap(err)
@@ -36,12 +36,12 @@ func open(path string, m *bugst.Mode) (stream.Conn, bugst.Port, error) {
 		f.Close()
 		return nil, nil, err
 	}
-	settings, err := bugst.Open(path, m)
+	port, err := bugst.Open(path, m)
 	if err != nil {
 		f.Close()
 		return nil, nil, err
 	}
-	return conn{f, settings}, settings, nil
+	return conn{f, port}, port, nil
 }
 
 // lock takes the port for this process until the file is closed.

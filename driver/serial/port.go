@@ -15,7 +15,15 @@ import (
 type Port struct {
 	*stream.Transport
 	name     string
-	settings bugst.Port
+	settings settings
+}
+
+// settings is what a port is set with; go.bug.st/serial's has it where it is used.
+type settings interface {
+	SetMode(*bugst.Mode) error
+	SetDTR(bool) error
+	SetRTS(bool) error
+	ResetInputBuffer() error
 }
 
 // Open opens and locks a port at a rate in bits per second, 0 for 115200. It

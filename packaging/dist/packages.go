@@ -133,7 +133,6 @@ func (r *release) nfpm(ctx context.Context, t target, format string) error {
 func (r *release) zip(t target) error {
 	files := map[string]string{
 		"idtap.exe":        filepath.Join(r.out, t.program()),
-		"idtap.yaml":       filepath.Join(r.root, "packaging", "config", "idtap-windows.yaml"),
 		"idtap.ps1":        filepath.Join(r.stage, "completions", "idtap.ps1"),
 		"LICENSE.txt":      filepath.Join(r.root, "LICENSE"),
 		"THIRD_PARTY.txt":  filepath.Join(r.out, "THIRD_PARTY.txt"),

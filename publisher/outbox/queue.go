@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -65,6 +66,8 @@ type Queue struct {
 	wakeMu sync.Mutex
 	wake   chan struct{} // closed and replaced when something new waits
 
+	turned atomic.Pointer[time.Time] // when the writer last went round
+
 	// The writer's own.
 	file      *journal.File // nil: damaged, and could not be recovered
 	delivered *sql.Stmt
@@ -99,6 +102,8 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		q.shut()
 		return nil, err
 	}
+	now := q.o.Clock.Now()
+	q.turned.Store(&now)
 	go q.write()
 	return q, nil
 }

@@ -74,6 +74,8 @@ func (q *Queue) write() {
 		busy  = false
 	)
 	for {
+		now := q.o.Clock.Now()
+		q.turned.Store(&now)
 		if sweep {
 			select {
 			case <-q.closing:
@@ -105,6 +107,10 @@ func (q *Queue) write() {
 		}
 	}
 }
+
+// Progress returns when the writer last went round, which it does at least every
+// idleAfter: one that does not is held up by the disk, or hangs.
+func (q *Queue) Progress() time.Time { return *q.turned.Load() }
 
 // collect takes whatever else waits by now into the same transaction: one sync
 // for all of it.

@@ -3,21 +3,17 @@ package daemon
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
 )
 
-// control is the socket on which a daemon answers `idtap diag`: it lies in the
-// queue's directory, which only the daemon's user may enter, so whoever reaches
-// it may ask.
+// control is the socket, on Windows the named pipe, on which a daemon answers
+// `idtap diag`: it lies where only the daemon's user (and, of an installed service,
+// its group) may reach it, so whoever reaches it may ask.
 //
 //	GET /report?reader=NAME&tap=1        diagnosis.Report
 //	POST /capture?reader=NAME&personal=1 a trace, until the request's body ends
@@ -29,18 +25,10 @@ type control struct {
 	log      zerolog.Logger
 }
 
-func controlPath(dir string) string { return filepath.Join(dir, "idtap.sock") }
-
-// listenControl opens the socket. One that an earlier process left behind is
-// replaced: the queue's lock says that nobody uses it.
 func listenControl(dir string, examiner func() *Examiner, log zerolog.Logger) (*control, error) {
-	path := controlPath(dir)
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
+	l, err := listenAt(controlPath(dir))
 	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, fmt.Errorf("control channel: %w", err)
 	}
 	return &control{l, examiner, log}, nil
 }

@@ -37,6 +37,7 @@ type daemon struct {
 	address string // of the page
 	states  *states
 	watched *watch.Readers
+	pulse   reader.Pulse
 	sink    *sink
 	control *control
 	started time.Time
@@ -101,6 +102,7 @@ func (d *daemon) start(ctx context.Context) error {
 	readers := reader.Set{Drivers: d.watched.Registry(d.o.Drivers), Readers: specs(d.cfg.Readers), Options: d.readerOptions(clock)}
 	d.running.Go(func() { readers.Run(ctx) })
 	d.running.Go(func() { watchQueue(ctx, d.queue, d.board) })
+	d.running.Go(func() { d.watchdog(d.o.Manager).run(ctx) })
 	return nil
 }
 
@@ -227,7 +229,7 @@ func (d *daemon) examiner() *Examiner {
 func (d *daemon) readerOptions(clock clockwork.Clock) reader.Options {
 	return reader.Options{
 		Sink: d.sink, Poll: time.Duration(d.cfg.Policy.Poll), Verify: reader.Verify(d.cfg.Policy.VerifyReads),
-		ComparePhoto: d.cfg.Policy.Photo == "embed", Clock: clock,
+		ComparePhoto: d.cfg.Policy.Photo == "embed", Clock: clock, Pulse: &d.pulse,
 		Identity: identity.Options{DeskDivision: d.cfg.Desk.Division, Groups: groups(d.cfg.Policy.Groups), ClockFloor: d.o.Floor},
 	}
 }

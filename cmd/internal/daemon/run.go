@@ -8,6 +8,7 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
 
+	"idtap/cmd/internal/systemd"
 	"idtap/config"
 	"idtap/driver"
 	"idtap/publisher"
@@ -25,6 +26,7 @@ type Options struct {
 	Log         zerolog.Logger
 	Observers   []publisher.Observer // see each tap and state beside page and bus
 	Started     func(Address)        // is called once all parts run; nil: nobody
+	Manager     systemd.Manager      // is told of readiness and progress; may be nobody
 }
 
 func (o Options) clock() clockwork.Clock {
@@ -39,6 +41,12 @@ func (o Options) say(zh, en string) string {
 		return zh
 	}
 	return en
+}
+
+func (o Options) notify(state string) {
+	if err := o.Manager.Notify(state); err != nil {
+		o.Log.Warn().Err(err).Str("state", state).Msg("the service manager cannot be told")
+	}
 }
 
 // Address is where a running daemon can be reached.
@@ -74,10 +82,12 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		}
 		return err
 	}
+	o.notify(systemd.Ready)
 	if o.Started != nil {
 		o.Started(d.addresses())
 	}
 	err := d.wait(ctx)
+	o.notify(systemd.Stopping)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
