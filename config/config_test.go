@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -140,6 +141,12 @@ func TestProblemsNameLineKeyAndRemedy(t *testing.T) {
 		{"desk id", "desk: {id: Front Desk}\n", 1, "desk.id", "a-z"},
 		{"division", "desk: {division: \"4101\"}\n", 1, "desk.division", "six digits"},
 		{"two readers one name", "readers:\n  - {name: a, driver: serial, port: x}\n  - {name: a, driver: serial, port: y}\n", 3, "readers[1].name", "taken"},
+		{"one port twice", "readers:\n  - {name: a, driver: serial, port: /dev/x}\n  - {name: b, driver: serial, port: /dev/x}\n", 3, "readers[1].port", "reader a"},
+		{"one port by two spellings", "readers:\n  - {name: a, driver: serial, port: /dev/x}\n  - {name: b, driver: serial, port: /dev//./x}\n", 3, "readers[1].port", "reader a"},
+		{"one Windows port twice", "readers:\n  - {name: a, driver: serial, port: COM7}\n  - {name: b, driver: serial, port: '\\\\.\\com7'}\n", 3, "readers[1].port", "reader a"},
+		{"one server twice", "readers:\n  - {name: a, driver: tcp, port: 'Localhost:4001'}\n  - {name: b, driver: tcp, port: '127.0.0.1:4001'}\n", 3, "readers[1].port", "reader a"},
+		{"one PC/SC reader twice", "readers:\n  - {name: a, driver: pcsc, port: R 00}\n  - {name: b, driver: pcsc, port: R 00}\n", 3, "readers[1].port", "reader a"},
+		{"one USB reader twice", "readers:\n  - {name: a, driver: usb, port: '0400:C35A@1-2'}\n  - {name: b, driver: usb, port: '0400:c35a@1-2'}\n", 3, "readers[1].port", "reader a"},
 		{"no driver", "readers: [{name: a, port: x}]\n", 1, "readers[0].driver", "missing"},
 		{"profile without pcsc", "readers: [{name: a, driver: serial, port: x, profile: uid}]\n", 1, "readers[0].profile", "pcsc only"},
 		{"url", "nats: {url: http://x}\n", 1, "nats.url", "nats://"},
@@ -417,5 +424,34 @@ func TestUSBPorts(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "readers[0].port") || !strings.Contains(err.Error(), "0400:c35a@1-2") {
 			t.Errorf("port %q: %v, want a problem of readers[0].port with the forms", port, err)
 		}
+	}
+}
+
+// TestPortsThatReadersShare: a pattern and a file of cards serve several readers,
+// and one port name of two drivers is two ports.
+func TestPortsThatReadersShare(t *testing.T) {
+	for _, readers := range []string{
+		"[{name: a, driver: pcsc, port: R*}, {name: b, driver: pcsc, port: R*}]",
+		"[{name: a, driver: mock}, {name: b, driver: mock}]",
+		"[{name: a, driver: mock, port: cards.yaml}, {name: b, driver: mock, port: cards.yaml}]",
+		"[{name: a, driver: usb, port: auto}, {name: b, driver: usb, port: '0400:c35a'}]",
+		"[{name: a, driver: serial, port: /dev/x}, {name: b, driver: serial, port: /dev/y}, {name: c, driver: tcp, port: 'h:1'}, {name: d, driver: tcp, port: 'h:2'}]",
+	} {
+		if _, err := load(t, "readers: "+readers+"\n"); err != nil {
+			t.Errorf("%s: %v, want no error", readers, err)
+		}
+	}
+}
+
+// TestOnePortByALink: a link that udev made and the device itself are one port.
+func TestOnePortByALink(t *testing.T) {
+	dir := t.TempDir()
+	port, link := filepath.Join(dir, "ttyUSB0"), filepath.Join(dir, "by-id")
+	if err := errors.Join(os.WriteFile(port, nil, 0o600), os.Symlink(port, link)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := load(t, "readers: [{name: a, driver: serial, port: "+port+"}, {name: b, driver: serial, port: "+link+"}]\n")
+	if err == nil || !strings.Contains(err.Error(), "readers[1].port") {
+		t.Errorf("load = %v, want an error at readers[1].port", err)
 	}
 }

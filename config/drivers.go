@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -11,7 +12,8 @@ import (
 type portForm int
 
 const (
-	anyPort      portForm = iota // a path, a pattern, an address: some text
+	pathPort     portForm = iota // a device file, or a name of the system such as COM3
+	patternPort                  // a name in which * and ? stand for others
 	hostPort                     // host:port
 	optionalPort                 // some text, or none
 	usbPort                      // auto, a USB id, one with a port path or a serial number; or none
@@ -26,9 +28,9 @@ var drivers = []struct {
 	name string
 	port portForm
 }{
-	{"serial", anyPort},
+	{"serial", pathPort},
 	{"tcp", hostPort},
-	{"pcsc", anyPort},
+	{"pcsc", patternPort},
 	{"usb", usbPort},
 	{"mock", optionalPort},
 }
@@ -50,7 +52,7 @@ func (r Reader) validateDriver(entry string, at func(string, string, ...any)) {
 		last := len(names) - 1
 		at(entry+".driver", "driver_missing", strings.Join(names[:last], ", "), names[last])
 	}
-	form := anyPort
+	form := pathPort
 	for _, d := range drivers {
 		if d.name == r.Driver {
 			form = d.port
@@ -73,3 +75,43 @@ func (r Reader) validateDriver(entry string, at func(string, string, ...any)) {
 		}
 	}
 }
+
+// portKey returns what two readers must not have in common: the port by whatever
+// name, with everything that has several spellings in one; "" where the port may
+// serve several readers, as a pattern does.
+func (r Reader) portKey() string {
+	for _, d := range drivers {
+		if d.name != r.Driver || r.Port == "" {
+			continue
+		}
+		switch d.port {
+		case pathPort:
+			if real, err := filepath.EvalSymlinks(r.Port); err == nil {
+				return real
+			}
+			if com := strings.ToUpper(strings.TrimPrefix(r.Port, `\\.\`)); windowsPort.MatchString(com) {
+				return com
+			}
+			return filepath.Clean(r.Port)
+		case patternPort:
+			if !strings.ContainsAny(r.Port, "*?") {
+				return r.Driver + " " + r.Port
+			}
+		case hostPort:
+			host, port, _ := net.SplitHostPort(r.Port)
+			if host = strings.ToLower(host); host == "localhost" || host == "::1" {
+				host = "127.0.0.1"
+			}
+			return net.JoinHostPort(host, port)
+		case usbPort:
+			if strings.ContainsAny(r.Port, "@#") {
+				id, place, _ := strings.Cut(r.Port, "@")
+				return r.Driver + " " + strings.ToLower(id) + "@" + place
+			}
+		}
+	}
+	return ""
+}
+
+// windowsPort is a port's name on Windows.
+var windowsPort = regexp.MustCompile(`^COM[0-9]+$`)

@@ -69,7 +69,7 @@ func (c *Config) validate(d *decoder, s Source) {
 }
 
 func (c *Config) validateReaders(at func(string, string, ...any)) {
-	seen := map[string]bool{}
+	seen, ports := map[string]bool{}, map[string]string{}
 	for i, r := range c.Readers {
 		key := fmt.Sprintf("readers[%d]", i)
 		switch {
@@ -80,6 +80,12 @@ func (c *Config) validateReaders(at func(string, string, ...any)) {
 		}
 		seen[r.Name] = true
 		r.validateDriver(key, at)
+		if port := r.portKey(); port != "" {
+			if other, taken := ports[port]; taken {
+				at(key+".port", "port_taken", r.Port, other)
+			}
+			ports[port] = r.Name
+		}
 		if b, err := hex.DecodeString(strings.ReplaceAll(r.APDUHeader, " ", "")); err != nil || len(b) != 0 && len(b) != 4 {
 			at(key+".apdu_header", "want_four_bytes", r.APDUHeader)
 		}
