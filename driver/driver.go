@@ -58,6 +58,9 @@ type Identity struct {
 	Status byte   // SW3 of the self-test (command 11 FF), 0x90 when well
 	Baud   int    // bits per second in use; 0 where there is no line
 	Detail string // backend, profile or firmware, for a technician
+	// Simulated says that the reader is none: what it reads is always a test,
+	// whatever the configuration says.
+	Simulated bool
 }
 
 // RawCard is one card as read: personal data in full. It prints as a

@@ -30,7 +30,7 @@ func NewRegistration(t reader.Tap, d DeskFacts) event.Registration {
 	c := t.Checked
 	r := event.Registration{
 		Source: event.SourceChip,
-		Test:   d.Test,
+		Test:   d.Test || t.Simulated,
 		Document: event.Document{
 			Kind: string(c.Kind), Number: c.Number, IssuingAuthority: c.Authority,
 			ValidFrom: c.ValidFrom.String(), ValidTo: event.ValidTo{Date: c.ValidTo.String(), Null: c.LongTerm},

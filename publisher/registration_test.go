@@ -147,3 +147,19 @@ func TestGoldens(t *testing.T) {
 		t.Errorf("%d files in %s, %d made here (%v)", len(files), examples, len(made), err)
 	}
 }
+
+// TestSimulatedReadersAreTests: what no card was read for is a test, whatever the
+// desk is.
+func TestSimulatedReadersAreTests(t *testing.T) {
+	for _, tt := range []struct{ desk, simulated, want bool }{{false, false, false}, {true, false, true}, {false, true, true}, {true, true, true}} {
+		desk, tap := testDesk(), testTap(card.Resident)
+		desk.Test, tap.Simulated = tt.desk, tt.simulated
+		if got := NewRegistration(tap, desk).Test; got != tt.want {
+			t.Errorf("NewRegistration(desk test %v, reader simulated %v).Test = %v, want %v", tt.desk, tt.simulated, got, tt.want)
+		}
+		status, _ := NewReaderStatus(desk, reader.State{Phase: reader.Ready, Identity: driver.Identity{Simulated: tt.simulated}})
+		if status.Test != tt.want {
+			t.Errorf("NewReaderStatus(desk test %v, reader simulated %v).Test = %v, want %v", tt.desk, tt.simulated, status.Test, tt.want)
+		}
+	}
+}

@@ -20,5 +20,5 @@ func NewReaderStatus(d DeskFacts, s reader.State) (event.ReaderStatus, bool) {
 		return event.ReaderStatus{}, false
 	}
 	return event.ReaderStatus{Desk: d.ID, Reader: s.Reader, State: state, Since: event.Time{Time: in(s.Since, d.Zone)},
-		Model: s.Identity.Model, SAM: s.Identity.SAM, Test: d.Test}, true
+		Model: s.Identity.Model, SAM: s.Identity.SAM, Test: d.Test || s.Identity.Simulated}, true
 }

@@ -151,7 +151,7 @@ func (r *Reader) judge(p *placement, raw driver.RawCard) verdict {
 	r.last = newHandled(sum, checked)
 	r.last.offer = &Tap{
 		Reader: r.o.Name, FoundAt: p.foundAt, ReadTime: now.Sub(p.foundAt),
-		Checked: checked, Photo: raw.Photo, Verified: verified, Attempts: p.carried + p.reads,
+		Simulated: r.ident.Simulated, Checked: checked, Photo: raw.Photo, Verified: verified, Attempts: p.carried + p.reads,
 	}
 	return fresh
 }

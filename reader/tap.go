@@ -33,8 +33,10 @@ type Tap struct {
 	ReadTime time.Duration // from found to the last byte of the read that counts
 	Checked  identity.Checked
 	Photo    []byte // WLT, 1024 bytes, or none
-	Verified bool   // two whole reads agreed byte for byte
-	Attempts int    // whole reads made, disagreements included
+	// Simulated says that the reader is none, so that this is nobody's card.
+	Simulated bool
+	Verified  bool // two whole reads agreed byte for byte
+	Attempts  int  // whole reads made, disagreements included
 }
 
 // Format implements fmt.Formatter so that no verb prints a tap.

@@ -119,6 +119,13 @@ type desk struct {
 	visits sync.WaitGroup
 }
 
+// Identify implements driver.Device: what the module says, and that it is none.
+func (d *desk) Identify(ctx context.Context) (driver.Identity, error) {
+	id, err := d.Client.Identify(ctx)
+	id.Simulated = true
+	return id, err
+}
+
 func (d *desk) Close() error {
 	d.stop()
 	err := d.Client.Close()

@@ -20,12 +20,8 @@ type Options struct {
 	Timing Timing
 	Quirks Quirks
 	Faults Faults
-	ID     [16]byte // SAM id; zero: a synthetic one
+	ID     [16]byte // SAM id; zero: sam.SimulatorID, by which every client knows it
 }
-
-// syntheticID prints as 05.01-20120411-0002011994-0000000000: the one published
-// prefix, the rest zero.
-var syntheticID = [16]byte{0x05, 0x00, 0x01, 0x00, 0x5B, 0x03, 0x33, 0x01, 0x5A, 0xB3, 0x1E, 0x00}
 
 // Module is a simulated SAM with a card slot. Its methods may be called from any
 // goroutine.
@@ -71,7 +67,7 @@ func NewModule(o Options) *Module {
 		o.Clock = clockwork.NewRealClock()
 	}
 	if o.ID == [16]byte{} {
-		o.ID = syntheticID
+		o.ID = sam.SimulatorID
 	}
 	m := &Module{clock: o.Clock, timing: o.Timing, quirks: o.Quirks, id: o.ID,
 		changed: make(chan struct{}), faults: newInjector(o.Faults), baud: o.Timing.Baud, plug: 1}

@@ -3,6 +3,7 @@ package pcsc
 import (
 	"context"
 	"os"
+	"strings"
 	"sync"
 
 	"idtap/driver"
@@ -95,9 +96,14 @@ func (p *place) open(ctx context.Context, direct bool) (*session, error) {
 	return s, nil
 }
 
+// virtualReader begins the names of the slots that vsmartcard's virtual reader
+// has: no hardware is there.
+const virtualReader = "Virtual PCD"
+
 // identity is what is known without asking a module.
 func (p *place) identity(profile string) driver.Identity {
-	id := driver.Identity{Model: p.model, Detail: p.d.Detail() + ", " + p.reader + ", profile " + profile}
+	id := driver.Identity{Model: p.model, Detail: p.d.Detail() + ", " + p.reader + ", profile " + profile,
+		Simulated: strings.HasPrefix(p.reader, virtualReader)}
 	if id.Model == "" {
 		id.Model = p.reader
 	}

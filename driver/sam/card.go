@@ -101,6 +101,10 @@ func (id ID) String() string {
 		le.Uint32(id[4:]), le.Uint32(id[8:]), le.Uint32(id[12:]))
 }
 
+// SimulatorID is the number of every simulated module: a published prefix and
+// zeros, where a module in the field has a number of its own.
+var SimulatorID = ID{0x05, 0x00, 0x01, 0x00, 0x5B, 0x03, 0x33, 0x01, 0x5A, 0xB3, 0x1E, 0x00}
+
 // Management is the card's management block (30 05), opaque. It identifies a
 // card for life, so it is personal data and prints masked.
 type Management [managementSize]byte

@@ -145,6 +145,9 @@ func Identified(s *diagnosis.Sheet, reader string, id driver.Identity, w *Stopwa
 	if id.Status != 0 {
 		and(texts.Say("status", id.Status))
 	}
+	if id.Simulated {
+		and(texts.Say("simulated"))
+	}
 	s.Fact(texts.Say("reader", reader), "%s", line)
 	if w == nil {
 		return

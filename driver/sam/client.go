@@ -114,7 +114,7 @@ func (c *Client) Identify(ctx context.Context) (driver.Identity, error) {
 		}
 		return id, err
 	}
-	id.SAM = number
+	id.SAM, id.Simulated = number, number == SimulatorID.String()
 	s, err := c.SelfTest(ctx)
 	id.Status = s.SW3
 	if err != nil {

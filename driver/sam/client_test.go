@@ -542,3 +542,22 @@ func TestForeignCard(t *testing.T) {
 		}
 	}
 }
+
+// TestSimulatorIsTold: the number of a simulated module says that it is none; no
+// other number does.
+func TestSimulatorIsTold(t *testing.T) {
+	real := SimulatorID
+	real[12] = 1
+	for _, tt := range []struct {
+		id   ID
+		want bool
+	}{{SimulatorID, true}, {real, false}, {ID{}, false}} {
+		c := newScript(t,
+			step{want: CmdSAMID, answer: answers(Answer(0, 0, OK, tt.id[:]))},
+			step{want: CmdSelfTest, answer: answers(status(OK))},
+		).client(Options{})
+		if got, err := c.Identify(context.Background()); err != nil || got.Simulated != tt.want {
+			t.Errorf("Identify of %v = simulated %v, %v, want %v", tt.id, got.Simulated, err, tt.want)
+		}
+	}
+}

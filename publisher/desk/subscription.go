@@ -67,13 +67,25 @@ func (b *Board) snapshot() change {
 	return c
 }
 
+// simulated reports whether a reader of the desk is none.
+func (b *Board) simulated(c change) bool {
+	for _, p := range c.readers {
+		if p.state.Identity.Simulated {
+			return true
+		}
+	}
+	return false
+}
+
 // state is a change as JSON is made of it.
 func (b *Board) state(c change, full bool) State {
 	zone := b.o.Zone
 	var s State
 	if c.all {
 		s.Boot = b.boot
-		s.Desk = &DeskView{ID: b.o.DeskID, Name: b.o.DeskName, Test: b.o.Test}
+	}
+	if simulated := b.simulated(c); c.all || simulated {
+		s.Desk = &DeskView{ID: b.o.DeskID, Name: b.o.DeskName, Test: b.o.Test || simulated}
 	}
 	for _, p := range c.readers {
 		s.Readers = append(s.Readers, p.view(full, c.queueState, c.busState, zone))

@@ -44,6 +44,9 @@ func (o *observer) Reader(s reader.State) {
 			l = l.Str("remedy", e.Do.In(o.lang))
 		}
 	}
+	if s.Identity.Simulated {
+		l = l.Bool("simulated", true) // its events are tests
+	}
 	l.Str("reader", s.Reader).Str("state", status.State).Str("sam", s.Identity.SAM).Int("baud", s.Identity.Baud).Msg("reader")
 	env, err := event.StatusEnvelope(event.Place{DeskDivision: o.facts.Division, DeskID: o.facts.ID}, s.Reader, s.Since)
 	if err == nil {
