@@ -263,9 +263,9 @@ func (c *central) exists() bool {
 	return err == nil
 }
 
-// attack runs every asking against every target and returns those that changed
+// attack runs every asking against every target, looks that often for harm, and returns those that changed
 // something or let the rogue, or a reader, receive what it must not.
-func (r rogue) attack(watched ...*nats.Subscription) []string {
+func (r rogue) attack(looks int, watched ...*nats.Subscription) []string {
 	t := r.c.t
 	t.Helper()
 	spied := must[*nats.Subscription](t)(r.nc.SubscribeSync(Inbox("d1") + ".spy.>"))
@@ -301,7 +301,15 @@ func (r rogue) attack(watched ...*nats.Subscription) []string {
 				canary.NextMsg(200 * time.Millisecond)
 			}
 		}
-		if after := r.c.harm(r.own); after != before {
+		after := r.c.harm(r.own)
+		for look := 1; after != before && look < looks; look++ {
+			<-time.After(time.Second) // a cluster under load may leave a consumer out of an answer; harm stays
+			after = r.c.harm(r.own)
+		}
+		if after != before {
+			if looks > 1 {
+				t.Logf("%s:\n%+v\nbefore:\n%+v", target, after, before)
+			}
 			through = append(through, target)
 			before = after
 		}
@@ -355,7 +363,7 @@ func TestRogueDeskInAccountsGetsNothingThrough(t *testing.T) {
 			c.prepareVictims(AccountsAPIPrefix)
 			watch := must[*nats.Subscription](t)(c.as("watch").SubscribeSync("idtap.status.v1.41.4101.410105.d2"))
 			drawn := must[*nats.Subscription](t)(c.as(registry).SubscribeSync(Inbox(registry) + ".draw"))
-			if through := newRogue(c, AccountsAPIPrefix).attack(watch, drawn); len(through) > 0 {
+			if through := newRogue(c, AccountsAPIPrefix).attack(10, watch, drawn); len(through) > 0 {
 				t.Errorf("got through: %q", through)
 			}
 			if s := must[jetstream.Stream](t)(c.js.Stream(t.Context(), "RECEIPTS")); s.CachedInfo().State.Msgs != 0 {
@@ -380,7 +388,7 @@ func TestRogueDeskInOneAccountGetsThrough(t *testing.T) {
 	if w := h.Warnings(); h.Account != AccountShared || len(w) != 1 || w[0].Code != StreamShared {
 		t.Errorf("account %q, warnings %v, want %s and %s", h.Account, w, AccountShared, StreamShared)
 	}
-	if through := newRogue(c, DefaultAPIPrefix).attack(); len(through) < 5 {
+	if through := newRogue(c, DefaultAPIPrefix).attack(1); len(through) < 5 {
 		t.Errorf("got through: %q, want at least five", through)
 	}
 }

@@ -128,6 +128,7 @@ func Start(ctx context.Context, o Options, q Queue) (*Bus, error) {
 	b.done.Go(func() { b.link.run(ctx) })
 	b.done.Go(func() { b.forward.run(ctx) })
 	b.done.Go(func() { b.watch(ctx) })
+	b.done.Go(func() { b.watchBacklog(ctx) })
 	return b, nil
 }
 
@@ -190,7 +191,7 @@ func (b *Bus) update(change func(*Health)) {
 	b.mu.Lock()
 	before := b.health
 	change(&b.health)
-	b.health.Problems = slices.Concat(b.health.preflight, b.health.dates, b.health.service, b.health.store)
+	b.health.Problems = slices.Concat(b.health.preflight, b.health.dates, b.health.service, b.health.store, b.health.strangers, b.health.backlog)
 	if before.Code != b.health.Code {
 		b.health.Since = b.clock.Now()
 	}

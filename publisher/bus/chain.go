@@ -22,6 +22,10 @@ type stored struct {
 	MsgID string
 	Epoch string
 	Desk  uint64 // ce-sequence
+
+	// Stranger marks a message that no desk's queue published: it is no envelope,
+	// or brings headers that only a server sets.
+	Stranger bool
 }
 
 // verdict is what becomes of an event whose compare-and-set did not hold, or
@@ -42,6 +46,7 @@ const (
 // that chain belongs to the incarnation that last was read from; own that the
 // last message's id stands in this queue's journal.
 //
+//	a stranger's message                    carry on: it is passed over, see resolve
 //	nothing stored                          carry on from 0: new, purged or re-created
 //	this event                              it was stored
 //	at or before our position               carry on: messages were erased, or nothing moved
@@ -52,7 +57,7 @@ const (
 //	our epoch, this desk sequence or later  foreign: a clone of this desk's image
 func reconcile(r outbox.Record, chain outbox.ChainState, known, same, own bool, last stored) verdict {
 	switch {
-	case last.Seq == 0:
+	case last.Seq == 0, last.Stranger:
 		return carryOn
 	case last.MsgID == messageID(r):
 		return isStored
@@ -86,21 +91,37 @@ func lastStored(ctx context.Context, l *link, nc *nats.Conn, stream, filter stri
 	if err != nil {
 		return stored{}, fmt.Errorf("read back the last event: %w", because(ctx, err))
 	}
-	var last stored
-	if status := m.Header.Get("Status"); status != "" && status != "404" {
-		return stored{}, fmt.Errorf("read back the last event: status %s", status)
-	} else if status == "" {
-		last.ID, last.MsgID, last.Epoch = m.Header.Get(event.HeaderID), m.Header.Get(event.HeaderMsgID), m.Header.Get(event.HeaderEpoch)
-		if last.Seq, err = strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64); err != nil {
-			return stored{}, errors.New("read back the last event: no sequence in the answer")
-		}
-		// Zero for a message that no desk wrote: it is foreign by its epoch.
-		last.Desk, _ = strconv.ParseUint(m.Header.Get(event.HeaderSequence), 10, 64)
+	last, err := parseStored(m.Header)
+	if err != nil {
+		return stored{}, fmt.Errorf("read back the last event: %w", err)
 	}
 	if last.Seq < atLeast {
 		return stored{}, errBehind
 	}
 	return last, nil
+}
+
+// parseStored reads the headers of a direct get's answer. The server adds its own
+// behind those that the message brought, so the last Nats-Sequence is the true
+// one. A message that brings any of them was put there by having a server answer
+// to this subject.
+func parseStored(h nats.Header) (stored, error) {
+	seqs := h[jetstream.SequenceHeader]
+	if len(seqs) == 0 {
+		if status := h.Get("Status"); status != "404" {
+			return stored{}, fmt.Errorf("status %q and no sequence in the answer", status)
+		}
+		return stored{}, nil
+	}
+	seq, err := strconv.ParseUint(seqs[len(seqs)-1], 10, 64)
+	if err != nil || seq == 0 {
+		return stored{}, errors.New("no sequence in the answer")
+	}
+	s := stored{Seq: seq, ID: h.Get(event.HeaderID), MsgID: h.Get(event.HeaderMsgID), Epoch: h.Get(event.HeaderEpoch)}
+	s.Desk, err = strconv.ParseUint(h.Get(event.HeaderSequence), 10, 64)
+	s.Stranger = err != nil || s.Desk == 0 || s.ID == "" || s.Epoch == "" || len(h["Status"]) > 0 ||
+		len(seqs) > 1 || len(h[jetstream.StreamHeader]) > 1 || len(h[jetstream.SubjectHeader]) > 1
+	return s, nil
 }
 
 var errBehind = errors.New("a replica answered from behind")

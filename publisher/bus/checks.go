@@ -233,10 +233,16 @@ func checkSubject(filter string) string {
 	return filter
 }
 
+// interruptedFor is how long an interrupted chain is nobody's business.
+const interruptedFor = time.Minute
+
 // Told is what a running bus says of itself, as findings.
-func Told(h Health) []diagnosis.Finding {
+//
+// An interrupted chain is resolved by the next attempt; only one that lasts is
+// worth telling.
+func Told(h Health, now time.Time) []diagnosis.Finding {
 	var found []diagnosis.Finding
-	if h.Code != "" && h.Code != chainInterrupted {
+	if h.Code != "" && (h.Code != ChainInterrupted || now.Sub(h.Since) > interruptedFor) {
 		found = append(found, Found(Problem{h.Code, h.Detail}))
 	}
 	for _, p := range h.Warnings() {

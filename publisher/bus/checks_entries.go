@@ -1,6 +1,11 @@
 package bus
 
-import "idtap/driver/diagnosis"
+import (
+	"maps"
+	"slices"
+
+	"idtap/driver/diagnosis"
+)
 
 // Entries is the catalogue of this package with what a diagnosis needs beside
 // it: why, how bad, and what explains it.
@@ -63,6 +68,7 @@ var explainedBy = map[Code][]string{
 		StreamSubjects, StreamReadOnly, StreamNoDirect),
 	ServiceDenied:   codes(PublishDenied),
 	AccountNotAsked: codes(PublishDenied),
+	Backlog:         append(codes(slices.Sorted(maps.Keys(stops))...), string(ChainInterrupted)),
 	DirectDenied:    codes(PublishDenied),
 }
 
@@ -114,6 +120,9 @@ var causes = map[Code]diagnosis.Text{
 	AccountsTogether: diagnosis.Say("同一账户里没有隔离", "Within one account nothing is kept apart"),
 	AccountsOpen:     diagnosis.Say("不写明对象的导出，任何账户都能导入", "Any account may import what names no accounts"),
 	AccountsMissing:  diagnosis.Say("文件不完整", "The file is not complete"),
+	ChainInterrupted: diagnosis.Say("副本落后、流被改动，或别人在本桌主题上发布", "A replica lags, the stream was changed, or somebody publishes on this desk's subjects"),
+	Stranger:         diagnosis.Say("有人借服务器的应答，或以管理员权限，写到了本桌主题", "Somebody wrote there through a server's answer or with an administrator's rights"),
+	Backlog:          diagnosis.Say("流不接受、太慢，或卡在某条记录上", "The stream takes nothing, is too slow, or one record is stuck"),
 	AccountNotAsked:  diagnosis.Say("没有权限，或服务器没有答复", "No permission to ask, or no answer"),
 	ServiceDenied:    diagnosis.Say("权限集中缺少这一项；只影响远程查看，不影响登记", "The permission set lacks it; remote diagnosis suffers, events do not"),
 

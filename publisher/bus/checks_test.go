@@ -102,11 +102,17 @@ func TestCheckRefusesPlaintext(t *testing.T) {
 // TestToldIsWhatTheBusSays: a running bus' state becomes findings.
 func TestToldIsWhatTheBusSays(t *testing.T) {
 	h := Health{Code: PublishDenied, Detail: "x", Problems: []Problem{{StreamMemory, "storage Memory, want file"}}}
-	if got := codesOf(Told(h)); !slices.Equal(got, []string{"bus_publish_denied", "stream_memory"}) {
+	if got := codesOf(Told(h, time.Now())); !slices.Equal(got, []string{"bus_publish_denied", "stream_memory"}) {
 		t.Errorf("%v", got)
 	}
-	if got := Told(Health{Connected: true}); got != nil {
+	if got := Told(Health{Connected: true}, time.Now()); got != nil {
 		t.Errorf("%v", got)
+	}
+	for age, want := range map[time.Duration]int{time.Second: 0, 2 * time.Minute: 1} {
+		now := time.Now()
+		if got := Told(Health{Connected: true, Code: ChainInterrupted, Since: now.Add(-age)}, now); len(got) != want {
+			t.Errorf("an interruption of %v = %v, want %d findings", age, got, want)
+		}
 	}
 	for _, e := range Entries() {
 		if e.Why == (diagnosis.Text{}) {

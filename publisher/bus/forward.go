@@ -119,7 +119,7 @@ func (f *forwarder) run(ctx context.Context) {
 			f.attempts, f.silent = 0, 0
 			f.state(nil)
 		default:
-			if codeOf(err) != chainInterrupted || f.attempts > 0 {
+			if codeOf(err) != ChainInterrupted || f.attempts > 0 {
 				f.state(err)
 			}
 			f.revive(err)
@@ -259,7 +259,7 @@ func (f *forwarder) wait(ctx context.Context, err error) {
 	f.attempts++
 	last := backoffLast
 	switch codeOf(err) {
-	case chainInterrupted:
+	case ChainInterrupted:
 		if f.attempts == 1 {
 			return
 		}

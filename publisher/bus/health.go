@@ -27,7 +27,7 @@ const (
 	DeskIDInUse      Code = "desk_id_in_use"        // somebody else publishes under this desk's id
 	SealFailed       Code = "bus_seal_failed"       // the recipients' keys do not work
 	QueueFailed      Code = "queue_failed"          // the queue cannot be read or written
-	chainInterrupted Code = "bus_chain_interrupted" // the stream moved under us; the next attempt resolves it
+	ChainInterrupted Code = "bus_chain_interrupted" // the stream moved under us; the next attempt resolves it
 )
 
 // What the preflight and the expiry watch find.
@@ -50,6 +50,8 @@ const (
 	CredsExpire      Code = "bus_creds_expire"      // the credentials' JWT, within ExpiryWarning
 	CredsExpired     Code = "bus_creds_expired"     //
 	StoreSetAside    Code = "embedded_store_reset"  // the embedded store did not open and was set aside
+	Stranger         Code = "bus_stranger"          // a message on this desk's subjects that is none of a desk
+	Backlog          Code = "bus_backlog"           // connected, and what waits does not become less
 	StreamShared     Code = "stream_shared_account" // AccountShared
 	AccountNotAsked  Code = "bus_account_unchecked" // AccountUnchecked
 	AccountsTogether Code = "accounts_together"     // server file: stream and desks share an account, or strangers sit where the stream is
@@ -100,7 +102,7 @@ type Health struct {
 	CredsExpiry      time.Time `json:"creds_expiry,omitzero"`
 
 	// Problems by who found them.
-	preflight, dates, service, store, account []Problem
+	preflight, dates, service, store, account, strangers, backlog []Problem
 }
 
 // Warnings are the problems and what is wrong with the account.

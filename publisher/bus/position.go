@@ -42,20 +42,26 @@ func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record,
 	}
 	same := chain.StreamCreated.Equal(f.view.created)
 	next = outbox.ChainState{Filter: r.Filter, StreamCreated: f.view.created, LastSequence: last.Seq}
-	own, stored, err := f.own(ctx, r, last, next)
+	seen := last
+	if last.Stranger {
+		if seen, err = f.behind(ctx, nc, r, last); err != nil {
+			return next, false, err
+		}
+	}
+	own, stored, err := f.own(ctx, r, seen, next)
 	if err != nil || stored {
 		return next, stored, err
 	}
-	switch reconcile(r, chain, known, same, own, last) {
+	switch reconcile(r, chain, known, same, own, seen) {
 	case isStored:
-		return next, true, f.mark(ctx, next, f.ack(r.Row, last.Seq, true))
+		return next, true, f.mark(ctx, next, f.ack(r.Row, seen.Seq, true))
 	case foreign:
-		return next, false, f.meet(ctx, nc, r, last, next)
+		return next, false, f.meet(ctx, nc, r, seen, next)
 	case adopt:
 		if err := f.settleHidden(ctx, nc, r, next); err != nil {
 			return next, false, err
 		}
-		if err := f.adopt(ctx, last); err != nil {
+		if err := f.adopt(ctx, seen); err != nil {
 			return next, false, err
 		}
 		settled = true // or numbered again: it is taken from the queue once more
@@ -66,13 +72,29 @@ func (f *forwarder) resolve(ctx context.Context, nc *nats.Conn, r outbox.Record,
 	return next, settled, nil
 }
 
+// behind passes a stranger's message over and returns what stands before it on
+// the record's own subject, which the desk's permission covers too: that is the
+// record, if it was stored. What hides behind a stranger's message on that very
+// subject is left to the duplicate window.
+func (f *forwarder) behind(ctx context.Context, nc *nats.Conn, r outbox.Record, last stored) (stored, error) {
+	f.log.Warn().Uint64("stream_seq", last.Seq).Msg("a message on this desk's subjects is none of a desk: passed over")
+	f.report(func(h *Health) {
+		h.strangers = []Problem{{Stranger, fmt.Sprintf("message %d of stream %s, on %s", last.Seq, f.stream, r.Filter)}}
+	})
+	seen, err := f.last(ctx, nc, r.Subject, 0)
+	if err != nil || seen.Stranger {
+		return stored{}, err
+	}
+	return seen, nil
+}
+
 func (f *forwarder) last(ctx context.Context, nc *nats.Conn, filter string, atLeast uint64) (stored, error) {
 	last, err := lastStored(ctx, f.link, nc, f.stream, filter, f.ackWait, atLeast)
 	if err != nil {
 		if errors.Is(err, errDenied) || errors.Is(err, nats.ErrNoResponders) {
 			f.view.at = time.Time{} // the chain may no longer be possible
 		}
-		return last, &stop{chainInterrupted, err}
+		return last, &stop{ChainInterrupted, err}
 	}
 	return last, nil
 }
@@ -232,7 +254,7 @@ func (f *forwarder) introduce(ctx context.Context, nc *nats.Conn) error {
 	if last.Seq > 0 && last.Epoch == s.Epoch {
 		return nil // our own: resolve knows more with a record at hand
 	}
-	if last.Seq > 0 {
+	if last.Seq > 0 && !last.Stranger {
 		if err := f.adopt(ctx, last); err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (f *forwarder) refusedByStream(ctx context.Context, nc *nats.Conn, r outbox
 	case wrongLastSequence:
 		return f.mismatch(ctx, nc, r, wrongLast(api))
 	case wrongLastInFlight, sameIDInFlight:
-		return &stop{chainInterrupted, api}
+		return &stop{ChainInterrupted, api}
 	case tooLargeForStream:
 		return f.bury(ctx, r, ReasonTooLarge)
 	case wrongExpectedStream:
@@ -87,16 +87,16 @@ func (f *forwarder) mismatch(ctx context.Context, nc *nats.Conn, r outbox.Record
 		return err
 	}
 	if !f.view.chain {
-		return &stop{chainInterrupted, errors.New("the chain is no longer possible")}
+		return &stop{ChainInterrupted, errors.New("the chain is no longer possible")}
 	}
 	if !created.Equal(f.view.created) {
-		return &stop{chainInterrupted, errors.New("the stream was made anew")}
+		return &stop{ChainInterrupted, errors.New("the stream was made anew")}
 	}
 	_, settled, err := f.resolve(ctx, nc, r, atLeast)
 	if err != nil || settled {
 		return err
 	}
-	return &stop{chainInterrupted, errors.New("the chain's position was read anew")}
+	return &stop{ChainInterrupted, errors.New("the chain's position was read anew")}
 }
 
 // connectCode tells why there is no connection.

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -48,3 +49,40 @@ func (b *Bus) watchOnce() {
 }
 
 const watchEvery = time.Hour
+
+// A backlog is told when for backlogFor, at each look, something waited on a
+// connected bus and it did not become less: whatever the cause.
+const (
+	backlogLook = 20 * time.Second
+	backlogFor  = time.Minute
+)
+
+func (b *Bus) watchBacklog(ctx context.Context) {
+	tick := b.clock.NewTicker(backlogLook)
+	defer tick.Stop()
+	var began time.Time
+	var least int
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.Chan():
+		}
+		s, err := b.forward.queue.Stats(ctx)
+		if err != nil {
+			continue // the forwarder says so
+		}
+		now := b.clock.Now()
+		switch {
+		case !b.Health().Connected || s.Waiting == 0:
+			began = time.Time{}
+		case began.IsZero() || s.Waiting < least:
+			began, least = now, s.Waiting
+		}
+		var problem []Problem
+		if !began.IsZero() && now.Sub(began) >= backlogFor {
+			problem = []Problem{{Backlog, fmt.Sprintf("%d waiting", s.Waiting)}}
+		}
+		b.update(func(h *Health) { h.backlog = problem })
+	}
+}

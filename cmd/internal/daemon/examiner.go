@@ -217,7 +217,7 @@ func (g *Examiner) busTold(ctx context.Context, s *diagnosis.Sheet) {
 	if h.Mode != "" {
 		s.Fact(diagnosis.Say("防重复方式", "duplicates are kept out by"), "%s", h.Mode)
 	}
-	s.Add(bus.Told(h)...)
+	s.Add(bus.Told(h, g.clock.Now())...)
 }
 
 // readerChecks is one check per reader.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,6 +120,9 @@ func (b *busDisplay) show(h bus.Health) {
 		b.mode, b.since = mode, h.Since
 	}
 	state := desk.BusState{Mode: mode, Problem: string(h.Code), Since: b.since}
+	if slices.ContainsFunc(h.Problems, func(p bus.Problem) bool { return p.Code == bus.Backlog }) && h.Code == "" {
+		state.Problem = string(bus.Backlog)
+	}
 	b.mu.Unlock()
 	if mode == desk.BusAway || mode == desk.BusConnecting {
 		state.Problem = ""
