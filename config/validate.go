@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"idtap/internal/loopback"
 )
 
 var (
@@ -151,7 +153,7 @@ func (c *Config) validatePage(at func(string, string, ...any)) {
 		switch {
 		case err != nil:
 			at("desk_page.listen", "want_page_address", p.Listen)
-		case !loopback(host) && (p.TLS.Cert == "" || p.TokenFile == ""):
+		case !loopback.Is(host) && (p.TLS.Cert == "" || p.TokenFile == ""):
 			at("desk_page.listen", "beyond_loopback", p.Listen)
 		}
 	}
@@ -171,11 +173,6 @@ func isAbs(path, goos string) bool {
 		return windowsRoot.MatchString(path)
 	}
 	return strings.HasPrefix(path, "/")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // choices lists what a field with an enum tag may be, nil for one without. The

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"idtap/cmd/internal/daemon"
 	"idtap/config"
 	"idtap/driver/diagnosis"
+	"idtap/internal/securefile"
 )
 
 // diagUnknown is diag's exit code for what could not be found out, wrong usage
@@ -167,7 +167,7 @@ func (a *app) findDaemon(ctx context.Context, cfg config.Config, file string) (*
 
 // captureTo records into a new file until the context ends.
 func (a *app) captureTo(ctx context.Context, file string, personal bool, record func(ctx context.Context, personal bool, w io.Writer) error) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := securefile.Create(file)
 	if err != nil {
 		return &exitError{diagUnknown, fmt.Errorf("--capture: %w", err)}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"idtap/internal/securefile"
 	"idtap/publisher/event"
 )
 
@@ -63,10 +64,10 @@ func (a *app) generateKeys(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(name+".key", private, 0o600); err != nil {
+	if err := securefile.WriteNew(name+".key", private); err != nil {
 		return a.exists(err)
 	}
-	if err := writeNew(name+".pub", public, 0o644); err != nil {
+	if err := writePublic(name+".pub", public); err != nil {
 		os.Remove(name + ".key") // half a pair is of no use to anybody
 		return a.exists(err)
 	}
@@ -83,10 +84,10 @@ func (a *app) exists(err error) error {
 	return err
 }
 
-// writeNew writes a file that must not be there yet, and leaves none behind if
-// it cannot be written whole.
-func writeNew(path string, text []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+// writePublic writes a file for everybody that must not be there yet, and leaves
+// none if it cannot be written whole.
+func writePublic(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}

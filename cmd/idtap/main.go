@@ -128,7 +128,7 @@ func (a *app) root() *cobra.Command {
 func (a *app) execute(ctx context.Context, args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := a.othersFiles(root.ExecuteContext(ctx), args)
 	if err == nil {
 		return exitOK
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os/user"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"idtap/cmd/internal/daemon"
+	"idtap/internal/securefile"
 	"idtap/publisher/event"
 	"idtap/publisher/outbox"
 )
@@ -73,6 +75,9 @@ func (a *app) changeOutbox(ctx context.Context, file string, do func(*outbox.Que
 		return err
 	}
 	o := daemon.QueueOptions(cfg, log)
+	if err := securefile.CheckDir(o.Dir); err != nil {
+		return err
+	}
 	v, err := outbox.OpenView(ctx, o) // a mistyped directory is not made into a queue
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf(a.say("%s 中还没有队列", "there is no queue in %s yet"), o.Dir)
@@ -94,6 +99,21 @@ func (a *app) lockedOutbox(err error) error {
 		return err
 	}
 	return fmt.Errorf("%s 的队列正由另一个 idtap（进程 %d）使用：请先停止它，或另设 outbox.dir", locked.Dir, locked.PID)
+}
+
+// othersFiles says in the user's language whose files a command would have
+// changed, and how it is run as that account.
+func (a *app) othersFiles(err error, args []string) error {
+	var other *securefile.OwnerError
+	if !errors.As(err, &other) {
+		return err
+	}
+	words := []string{"sudo", "-u", securefile.Quote(other.Account()), "idtap"}
+	for _, w := range args {
+		words = append(words, securefile.Quote(w))
+	}
+	return fmt.Errorf(a.say("%s 属于用户 %s，未作任何改动。请以该用户执行：\n  %s",
+		"%s belongs to %s; nothing was changed. Run this as that account:\n  %s"), other.Path, other.Account(), strings.Join(words, " "))
 }
 
 // account is who changes the queue, for the audit line.

@@ -15,6 +15,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/bcrypt"
+
+	"idtap/internal/loopback"
+	"idtap/internal/securefile"
 )
 
 // Embedded configures the embedded nats-server: the default destination, never
@@ -60,11 +63,18 @@ type embedded struct {
 }
 
 func startEmbedded(o Embedded, name string, allowPlaintext bool, log zerolog.Logger) (*embedded, error) {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := securefile.OwnSubdir(o.Dir); err != nil {
 		return nil, fmt.Errorf("embedded server: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(o.Dir, "lock"))
+	lock, err := securefile.Open(filepath.Join(o.Dir, "lock"))
 	if err != nil {
+		return nil, fmt.Errorf("embedded server: %w", err)
+	}
+	if err := securefile.Lock(lock); err != nil {
+		lock.Close()
+		if errors.Is(err, securefile.ErrLocked) {
+			err = ErrStoreLocked
+		}
 		return nil, fmt.Errorf("embedded server: %s: %w", o.Dir, err)
 	}
 	e := &embedded{o: o, name: name, plain: allowPlaintext, log: log, lock: lock, addr: o.Listen}
@@ -167,7 +177,7 @@ func (e *embedded) options() (*server.Options, error) {
 		if err != nil {
 			return nil, fmt.Errorf("listen %q: want host:port", e.addr)
 		}
-		if !isLoopback(host) && opts.TLSConfig == nil && !e.plain {
+		if !loopback.Is(host) && opts.TLSConfig == nil && !e.plain {
 			return nil, &PlaintextError{host}
 		}
 		if opts.Port, err = strconv.Atoi(port); err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
+
+	"idtap/internal/loopback"
 )
 
 // Server says which NATS server a desk uses and how it logs in. The zero value
@@ -61,7 +63,7 @@ func (s Server) Check() error {
 		return err
 	}
 	for _, u := range urls {
-		if !s.secure(urls) && !isLoopback(u.Hostname()) && !s.AllowPlaintext {
+		if !s.secure(urls) && !loopback.Is(u.Hostname()) && !s.AllowPlaintext {
 			return &PlaintextError{u.Hostname()}
 		}
 	}
@@ -121,7 +123,7 @@ func (s Server) loopback() bool {
 		return false
 	}
 	for _, u := range urls {
-		if !isLoopback(u.Hostname()) {
+		if !loopback.Is(u.Hostname()) {
 			return false
 		}
 	}

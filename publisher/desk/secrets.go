@@ -7,10 +7,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"strings"
 	"unicode/utf8"
+
+	"idtap/internal/securefile"
 )
 
 const (
@@ -18,31 +18,11 @@ const (
 	minPIN   = 4
 )
 
-// readSecret reads a small file that nobody else may read. On Windows the
-// file's ACL is the administrator's business.
-func readSecret(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s: mode %04o lets others read it; chmod 600 it", path, info.Mode().Perm())
-	}
-	if info.Size() > 64<<10 {
-		return nil, fmt.Errorf("%s: larger than 64 KiB", path)
-	}
-	b := make([]byte, info.Size())
-	n, err := f.Read(b)
-	if err != nil && n == 0 && info.Size() > 0 {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return b[:n], nil
-}
+// maxSecret is the size of the largest file of secrets.
+const maxSecret = 64 << 10
+
+// readSecret reads a small file that nobody else may read.
+func readSecret(path string) ([]byte, error) { return securefile.ReadSecret(path, maxSecret) }
 
 // readToken reads the token file: one line.
 func readToken(path string) (string, error) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -16,6 +15,8 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
+
+	"idtap/internal/loopback"
 )
 
 const (
@@ -97,11 +98,11 @@ func NewServer(o Options) (*Server, error) {
 	if (o.CertFile == "") != (o.KeyFile == "") {
 		return nil, errors.New("desk page: TLS wants both cert and key")
 	}
-	loopback, err := isLoopback(o.Listen)
+	host, _, err := net.SplitHostPort(o.Listen)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("desk page: listen %q: want host:port", o.Listen)
 	}
-	if !loopback && (o.CertFile == "" || s.token == nil) {
+	if !loopback.Is(host) && (o.CertFile == "" || s.token == nil) {
 		return nil, fmt.Errorf("desk page: %s is open to other machines: that needs desk_page.tls and desk_page.token_file", o.Listen)
 	}
 	if len(o.Origins) > 0 && s.token == nil {
@@ -115,19 +116,6 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s.handler = s.routes()
 	return s, nil
-}
-
-// isLoopback reports whether an address to listen on is this machine's alone.
-func isLoopback(listen string) (bool, error) {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return false, fmt.Errorf("desk page: listen %q: want host:port", listen)
-	}
-	if host == "localhost" {
-		return true, nil
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback(), nil
 }
 
 func (s *Server) routes() http.Handler {

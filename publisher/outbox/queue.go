@@ -12,6 +12,7 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
 
+	"idtap/internal/securefile"
 	"idtap/publisher/internal/failpoint"
 	"idtap/publisher/outbox/journal"
 )
@@ -84,7 +85,7 @@ type Queue struct {
 // key file is not the one it was sealed with, ErrNewer after a downgrade.
 func Open(ctx context.Context, o Options) (*Queue, error) {
 	o = o.withDefaults()
-	if err := journal.OwnDir(o.Dir); err != nil {
+	if err := securefile.OwnDir(o.Dir); err != nil {
 		return nil, fmt.Errorf("queue directory: %w", err)
 	}
 	lock, err := journal.LockDir(o.Dir)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"idtap/internal/securefile"
 	"idtap/publisher/outbox/journal"
 )
 
@@ -29,7 +30,7 @@ func (q *Queue) checkFiles(ctx context.Context) error {
 
 // lockAgain takes the lock under its name; another daemon may have been quicker.
 func (q *Queue) lockAgain() error {
-	if err := journal.OwnDir(q.dir); err != nil {
+	if err := securefile.OwnDir(q.dir); err != nil {
 		return err
 	}
 	lock, err := journal.LockDir(q.dir)

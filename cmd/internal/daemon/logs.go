@@ -11,6 +11,7 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"idtap/config"
+	"idtap/internal/securefile"
 )
 
 // NewLogger logs to w at a level (trace, debug, info, warn, error, disabled) and
@@ -42,7 +43,7 @@ func OpenLog(c config.Log, stderr io.Writer, colour bool) (zerolog.Logger, func(
 		return zerolog.Nop(), nil, &ConfigError{fmt.Errorf("log.file: %w", err)}
 	}
 	// Opened once here so that a file that cannot be written is reported at start.
-	f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := securefile.Append(c.File)
 	if err != nil {
 		return zerolog.Nop(), nil, &ConfigError{fmt.Errorf("log.file: %w", err)}
 	}

@@ -73,6 +73,9 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	for _, w := range cfg.Warnings {
 		o.Log.Warn().Msg(w.En)
 	}
+	if err := forbidCores(); err != nil {
+		o.Log.Warn().Err(err).Msg("core dumps could not be turned off: after a crash they hold what was on the cards")
+	}
 	d := &daemon{cfg: cfg, o: o}
 	defer d.removeRuntime()
 	if err := d.start(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"idtap/internal/securefile"
 	"idtap/publisher/bus"
 )
 
@@ -33,19 +34,7 @@ func WriteRuntime(path string, r Runtime) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("runtime file: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".runtime-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("runtime file: %w", err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := securefile.Replace(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("runtime file: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"idtap/config"
 	"idtap/driver"
+	"idtap/internal/securefile"
 	"idtap/publisher/bus"
 	"idtap/publisher/event"
 	"idtap/publisher/outbox"
@@ -72,17 +73,13 @@ func refKey(file string, own []byte) ([]byte, error) {
 
 // makeToken makes the page's token file if it is not there.
 func makeToken(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("page token: %w", err)
-	}
 	secret := make([]byte, 32)
 	rand.Read(secret)
-	_, err = fmt.Fprintln(f, hex.EncodeToString(secret))
-	return errors.Join(err, f.Close())
+	err := securefile.WriteNew(path, []byte(hex.EncodeToString(secret)+"\n"))
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("page token: %w", err)
+	}
+	return nil
 }
 
 func specs(list []config.Reader) []driver.Spec {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"idtap/internal/securefile"
 )
 
 // File is a queue file opened by the one who writes it.
@@ -63,7 +65,7 @@ func (f *File) open(ctx context.Context, now time.Time) error {
 	if err := createFile(path); err != nil {
 		return fmt.Errorf("queue file: %w", err)
 	}
-	if err := syncDir(f.dir); err != nil {
+	if err := securefile.SyncDir(f.dir); err != nil {
 		return fmt.Errorf("queue directory: %w", err)
 	}
 	if f.db, err = openDB(path, false); err != nil {
@@ -297,7 +299,7 @@ func (f *File) Abandon() error {
 	if err != nil || len(log) == 0 {
 		return nil
 	}
-	return replaceFile(wal, log)
+	return securefile.Replace(wal, log)
 }
 
 // OpenReader opens the queue file in dir for reading, beside whoever writes it.
@@ -334,7 +336,7 @@ func CheckVersion(ctx context.Context, db *sql.DB) error {
 func OpenKeys(ctx context.Context, dir, file string, now time.Time) (*Keyring, error) {
 	keys, err := LoadKeys(file)
 	if err == nil && filepath.Dir(file) == filepath.Clean(dir) {
-		err = restrict(file)
+		err = securefile.Restrict(file)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"idtap/internal/securefile"
 )
 
 // Names in the queue's directory.
@@ -25,64 +27,20 @@ const (
 
 // makeDir makes a directory for its owner alone. One that is there stays as it is.
 func makeDir(dir string) error {
-	_, err := os.Stat(dir)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return restrict(dir)
-}
-
-// OwnDir makes dir and narrows it to its owner, as it holds nothing but the queue.
-func OwnDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return restrict(dir)
+	return securefile.OwnDir(dir)
 }
 
 // createFile makes an empty file for its owner alone, or narrows the one that is there.
 // SQLite gives -wal and -shm the mode of the database file.
 func createFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := securefile.Open(path)
 	if err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return restrict(path)
-}
-
-// replaceFile writes a file whole: beside it, synced, renamed over it.
-func replaceFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = restrict(f.Name())
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return f.Close()
 }
 
 // Path returns the path of the queue file in dir.

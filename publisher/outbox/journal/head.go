@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"idtap/internal/securefile"
 )
 
 // The head file says where the journal ended after the last commit. SQLite drops
@@ -20,11 +22,11 @@ import (
 const headSize = 8 + 8 + 32 + 36 + 32
 
 func openHead(dir string) (*os.File, error) {
-	path := filepath.Join(dir, headName)
-	if err := createFile(path); err != nil {
+	f, err := securefile.Open(filepath.Join(dir, headName))
+	if err != nil {
 		return nil, fmt.Errorf("queue head: %w", err)
 	}
-	return os.OpenFile(path, os.O_RDWR, 0o600)
+	return f, nil
 }
 
 func headBytes(keys *Keyring, t Tail) []byte {

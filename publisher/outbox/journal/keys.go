@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"idtap/internal/securefile"
 )
 
 const (
@@ -167,7 +169,7 @@ func (r *Keyring) Keep(file string) (restored bool, err error) {
 		}
 	}
 	if err = makeDir(filepath.Dir(file)); err == nil {
-		err = replaceFile(file, r.text)
+		err = securefile.Replace(file, r.text)
 	}
 	if err == nil {
 		r.file, err = os.Stat(file)
@@ -243,5 +245,5 @@ func AddKey(file string, now time.Time) (string, error) {
 	if err := makeDir(filepath.Dir(file)); err != nil {
 		return "", err
 	}
-	return k.id.String(), replaceFile(file, append(old, line...))
+	return k.id.String(), securefile.Replace(file, append(old, line...))
 }

@@ -1,11 +1,14 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"idtap/internal/securefile"
 )
 
 // LockedError names the daemon that has the queue. It unwraps to ErrLocked.
@@ -31,14 +34,17 @@ type Lock struct{ f *os.File }
 // LockDir takes the lock of a directory or says who has it. The lock is the
 // kernel's and ends with the process; the file stays and holds the pid.
 func LockDir(dir string) (*Lock, error) {
+	if err := securefile.CheckDir(dir); err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := securefile.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("queue lock: %w", err)
 	}
-	if err := lockFile(f); err != nil {
+	if err := securefile.Lock(f); err != nil {
 		defer f.Close()
-		if lockHeld(err) {
+		if errors.Is(err, securefile.ErrLocked) {
 			return nil, &LockedError{Dir: dir, PID: readPID(path)}
 		}
 		return nil, fmt.Errorf("queue lock %s: %w", path, err)
@@ -70,6 +76,10 @@ func (l *Lock) Release() error {
 	l.f.Truncate(0)
 	return l.f.Close()
 }
+
+// Held reports whether a process holds the lock of a directory. The lock's file
+// can be read by its owner and root; for others nobody seems to hold it.
+func Held(dir string) bool { return securefile.Locked(filepath.Join(dir, lockName)) }
 
 // Owner returns the process that has the lock as its file says, 0 if none.
 func Owner(dir string) int { return readPID(filepath.Join(dir, lockName)) }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"idtap/internal/securefile"
 )
 
 // A cleaning tool, a restore, or a person may delete, rename or replace the
@@ -115,7 +117,7 @@ func (f *File) CheckRest() error {
 // the names now are set aside; aside is their path, "" if there are none.
 func (f *File) Rescue(ctx context.Context, now time.Time, step func(string) error) (aside string, err error) {
 	r := Recovery{Dir: f.dir, Keys: f.keys, Now: now, Step: step}
-	if err := OwnDir(f.dir); err != nil {
+	if err := securefile.OwnDir(f.dir); err != nil {
 		return "", err
 	}
 	path, err := r.blank()

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"idtap/internal/securefile"
 )
 
 // Recovery sets a damaged queue aside, under a dated name, and puts a new file
@@ -112,7 +114,7 @@ func (r Recovery) makeReady(path string) error {
 	if err := os.Rename(path, filepath.Join(r.Dir, readyName)); err != nil {
 		return err
 	}
-	return syncDir(r.Dir)
+	return securefile.SyncDir(r.Dir)
 }
 
 // Finish exchanges the files if a rebuilt queue is ready; it may be repeated. The
@@ -146,13 +148,13 @@ func (r Recovery) Finish() error {
 	if err := os.Remove(filepath.Join(r.Dir, headName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := syncDir(r.Dir); err != nil {
+	if err := securefile.SyncDir(r.Dir); err != nil {
 		return err
 	}
 	if err := os.Rename(ready, old); err != nil {
 		return err
 	}
-	return syncDir(r.Dir)
+	return securefile.SyncDir(r.Dir)
 }
 
 // salvaged is what could be read of a damaged queue.
