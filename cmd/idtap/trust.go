@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 
+	"idtap/internal/securefile"
 	"idtap/publisher/event"
 )
 
@@ -316,7 +317,7 @@ func (a *app) generateSigningKey(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(name+".nk", append(seed, '\n'), 0o600); err != nil {
+	if err := securefile.WriteNew(name+".nk", append(seed, '\n')); err != nil {
 		return a.exists(err)
 	}
 	fmt.Fprintf(a.out, "%s.nk  %s\n%s\n", name, a.say("私钥：desk.signing_key，或 idtap bus trust 的 --key", "private: desk.signing_key, or --key of idtap bus trust"), public)
