@@ -3,6 +3,7 @@ package publisher
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -37,6 +38,14 @@ var fields = map[string]field{
 			r.Document.ValidTo, r.Document.LongTerm = event.ValidTo{Date: v}, false
 		},
 		valid: isDate,
+	},
+	// Long-term is a field of its own: an end that is a date ends it.
+	"document.long_term": {
+		get: func(r *event.Registration) string { return strconv.FormatBool(r.Document.LongTerm) },
+		set: func(r *event.Registration, _ string) {
+			r.Document.ValidTo, r.Document.LongTerm = event.ValidTo{Null: true}, true
+		},
+		valid: func(s string) bool { return s == "true" },
 	},
 	"person.name":        text(func(r *event.Registration) *string { return &r.Person.Name }, isText(50)),
 	"person.name_en":     text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)),
@@ -91,6 +100,18 @@ func isText(max int) func(string) bool {
 	}
 }
 
+// FieldError tells which field of a correction is refused and why. It holds no
+// value.
+type FieldError struct {
+	Field   string
+	Problem string
+}
+
+func (e *FieldError) Error() string { return ErrField.Error() + ": " + e.Field + ": " + e.Problem }
+
+// Unwrap makes a FieldError an ErrField.
+func (e *FieldError) Unwrap() error { return ErrField }
+
 // correct checks changes against the record and fills in their old values.
 func (r recorded) correct(changes []event.FieldChange) ([]event.FieldChange, error) {
 	if len(changes) == 0 || len(changes) > len(fields) {
@@ -102,16 +123,16 @@ func (r recorded) correct(changes []event.FieldChange) ([]event.FieldChange, err
 		f, ok := fields[c.Field]
 		switch {
 		case !ok, strings.HasPrefix(c.Field, "hukou.") && r.data.Hukou == nil:
-			return nil, fmt.Errorf("%w: the record has no field %q", ErrField, c.Field)
+			return nil, &FieldError{Field: c.Field, Problem: "the record has no such field"}
 		case seen[c.Field]:
-			return nil, fmt.Errorf("%w: %s is named twice", ErrField, c.Field)
+			return nil, &FieldError{Field: c.Field, Problem: "it is named twice"}
 		case !f.valid(c.New):
-			return nil, fmt.Errorf("%w: the new value of %s is not in its form", ErrField, c.Field)
+			return nil, &FieldError{Field: c.Field, Problem: "the new value is not in its form"}
 		}
 		seen[c.Field] = true
 		old := f.get(&r.data)
 		if old == c.New {
-			return nil, fmt.Errorf("%w: %s is so already", ErrField, c.Field)
+			return nil, &FieldError{Field: c.Field, Problem: "the record has this value already"}
 		}
 		checked = append(checked, event.FieldChange{Field: c.Field, Old: old, New: c.New})
 	}

@@ -321,7 +321,11 @@ var refusals = []struct {
 func (s *Server) failed(w http.ResponseWriter, err error) {
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
-			refuse(w, r.status, r.code)
+			var field string
+			if f := (*publisher.FieldError)(nil); errors.As(err, &f) {
+				field = f.Field
+			}
+			reply(w, r.status, Problem{r.code, field})
 			return
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"sync"
+
+	"golang.org/x/text/language"
 )
 
 //go:embed assets
@@ -51,6 +54,7 @@ type shown struct {
 	Photo   bool // a decoder is configured
 	Mask    bool
 	Version string
+	Regions map[string]string // ISO 3166 alpha-3 -> alpha-2, by which the browser names a nationality
 	State   State
 	Faces   map[Face]look
 	Texts   map[string]words
@@ -78,6 +82,20 @@ func newPage() (*page, error) {
 	return p, nil
 }
 
+// regions are the countries of ISO 3166, alpha-3 -> alpha-2.
+var regions = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for a := 'A'; a <= 'Z'; a++ {
+		for b := 'A'; b <= 'Z'; b++ {
+			r, err := language.ParseRegion(string([]rune{a, b}))
+			if err == nil && r.IsCountry() && r.ISO3() != "ZZZ" && r.Canonicalize() == r {
+				all[r.ISO3()] = r.String()
+			}
+		}
+	}
+	return all
+})
+
 // say gives a text; a key without one is a mistake that the page shows.
 func (p *page) say(lang string, key any) (string, error) {
 	w, ok := p.texts[fmt.Sprint(key)]
@@ -91,7 +109,7 @@ func (p *page) say(lang string, key any) (string, error) {
 // paint is right already.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	v := shown{Lang: "zh", Ticket: s.sessions.ticket(), PIN: s.o.PINFile != "", Photo: s.photos != nil, Mask: s.o.Mask,
-		Version: s.o.Version, Faces: s.page.faces, Texts: s.page.texts, State: s.o.Board.state(s.o.Board.snapshot(), false)}
+		Version: s.o.Version, Regions: regions(), Faces: s.page.faces, Texts: s.page.texts, State: s.o.Board.state(s.o.Board.snapshot(), false)}
 	if r.URL.Query().Get("lang") == "en" {
 		v.Lang = "en"
 	}

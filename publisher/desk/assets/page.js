@@ -1,7 +1,7 @@
 // The clerk's page: follows the live stream and shows it.
 
 import { byId } from "./dom.js";
-import { say, switchLanguage, translate } from "./words.js";
+import { faces, pick, say, short, switchLanguage, translate } from "./words.js";
 import { follow } from "./stream.js";
 import { onTokenNeeded } from "./api.js";
 import * as lists from "./lists.js";
@@ -30,9 +30,22 @@ function take(name, news) {
   clearTimeout(gone);
   gone = undefined;
   document.body.classList.remove("stale");
+  tab();
   panels.render(snapshot ? state.readers : news.readers || [], snapshot);
   side(snapshot ? state : news);
   byId("board").setAttribute("aria-busy", "false");
+}
+
+// tab tells the newest result in the browser's tab, for clerks who work in
+// another system's window.
+const plain = document.title;
+const signs = { good: "✓ ", look: "! ", bad: "✕ " };
+function tab() {
+  const newest = state.readers.filter((r) => r.tap).sort((a, b) => (a.tap.at < b.tap.at ? 1 : -1))[0];
+  const told = newest || state.readers.find((r) => faces[r.show].tone === "bad");
+  const face = told && faces[told.show];
+  document.title = face ? (signs[face.tone] || "") + pick(face.title) + (newest ? " " + short(newest.tap.at) : "") + " · " + plain : plain;
+  document.querySelector("link[rel=icon]").href = "/assets/icon" + (face && signs[face.tone] ? "-" + face.tone : "") + ".svg";
 }
 
 function side(news) {
@@ -93,7 +106,8 @@ function toast(text) {
 }
 
 onTokenNeeded(reviews.askToken);
-reviews.setUp(toolbar, tell);
+// The next record opens by itself after a decision on the to-do list.
+reviews.setUp(toolbar, tell, (tap) => (state.todo || []).find((t) => t.id !== tap.id));
 panels.setUp(reviews.review, async (failure) => {
   if (failure.code === "sign_in_required") await reviews.signIn();
   else tell(reviews.message(failure));

@@ -93,11 +93,21 @@ function news(before, now) {
 function announce(view) {
   const face = faces[view.show];
   speak(face, panels.size > 1 ? view.name + ": " : "");
-  play(face.sound);
+  const tap = view.tap;
+  play(face.sound === "good" && tap && tap.data && marks(tap.data).length ? "remind" : face.sound);
 }
 
 function speak(face, who) {
   byId(face.tone === "bad" || face.tone === "look" ? "urgent" : "polite").textContent = who + pick(face.title) + (document.documentElement.lang === "en" ? ". " : "。") + pick(face.do);
+}
+
+// marks are what a clerk must not overlook on a good result.
+function marks(data) {
+  const out = [];
+  if (data.document.status === "expired") out.push(say("badge.expired"));
+  if (data.document.status === "not_yet_valid") out.push(say("badge.not_yet_valid"));
+  if (data.person.under_14) out.push(say("badge.under_14"));
+  return out;
 }
 
 function draw(view, face) {
@@ -106,6 +116,8 @@ function draw(view, face) {
   if (tap) head.append(h("time.when", { datetime: tap.at }, clock(tap.at)));
   head.append(h("button.pick", { type: "button", "aria-label": say("enlarge") + " " + view.name, click: () => enlarge(view.name) }));
   const stated = h("div.face", {}, icon(face.icon), h("h2.title", {}, pick(face.title)), h("p.do", {}, pick(face.do)));
+  const badges = tap && tap.data ? marks(tap.data) : [];
+  if (badges.length) stated.insertBefore(h("ul.badges", {}, ...badges.map((b) => h("li", {}, b))), stated.querySelector(".do"));
   if (tap && tap.earlier) stated.append(h("p.aside", {}, say("earlier", { time: short(tap.earlier) })));
   if (tap && tap.decided) stated.append(h("p.aside", {}, say("decided." + tap.decided)));
   if (tap && tap.open) stated.append(h("button.primary.compare", { type: "button", click: () => review(tap) }, say("compare")));

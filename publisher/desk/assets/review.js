@@ -3,19 +3,22 @@
 import { h } from "./dom.js";
 import { has, say, settings } from "./words.js";
 import { decide, photo, reveal, session } from "./api.js";
-import { fields, kindLine, lines, raw, value } from "./person.js";
+import { correctionForm } from "./correct.js";
+import { fields, kindLine, label, lines } from "./person.js";
 
 const idle = 120000; // an open dialog shows personal data: it closes by itself
 
 let who = ""; // operator signed in
 let changed = () => {};
 let tell = () => {};
+let next = () => undefined; // the to-do item after one
 
 export const operator = () => who;
 
-export function setUp(onChanged, onTell) {
+export function setUp(onChanged, onTell, afterThat) {
   changed = onChanged;
   tell = onTell;
+  next = afterThat;
 }
 
 export function message(failure) {
@@ -42,12 +45,20 @@ function open(title, build, style) {
   const control = {
     body, done, heading,
     close: (value) => dialog.close(value || ""),
-    fail: (failure) => { problem.textContent = message(failure); },
+    fail: (failure) => {
+      problem.textContent = message(failure);
+      const at = failure.field && body.querySelector('[name="' + failure.field + '"]');
+      if (!at) return;
+      problem.textContent = at.dataset.label + "：" + problem.textContent;
+      at.setAttribute("aria-invalid", "true");
+      at.focus();
+    },
     // act runs a request once at a time and shows what went wrong.
     act: async (work) => {
       problem.textContent = "";
       dialog.setAttribute("aria-busy", "true");
-      for (const b of dialog.querySelectorAll("button")) b.disabled = true;
+      const open = [...dialog.querySelectorAll("button")].filter((b) => !b.disabled);
+      for (const b of open) b.disabled = true;
       try {
         return await work();
       } catch (e) {
@@ -55,7 +66,7 @@ function open(title, build, style) {
         return undefined;
       } finally {
         dialog.removeAttribute("aria-busy");
-        for (const b of dialog.querySelectorAll("button")) b.disabled = false;
+        for (const b of open) b.disabled = false;
       }
     },
   };
@@ -91,8 +102,14 @@ function compare(d, tap, full) {
   const lead = tap.decided ? say("review.done") + say("decided." + tap.decided) : say(tap.quarantined ? "review.unsent" : "review.lead");
   const why = tap.findings.filter((f) => f.severity !== "info" && has("finding." + f.code));
   const confirmable = tap.open;
+  // Confirming is a deliberate act: each doubted field is ticked first, so that a
+  // stray Enter of a scanner or of the last dialog confirms nothing.
+  const ticks = confirmable ? doubts(tap, full) : [];
+  const confirm = button(".primary", say("confirm"), () => settle(d, tap, "confirm", {}));
+  confirm.disabled = true;
+  for (const t of ticks) t.querySelector("input").addEventListener("change", () => { confirm.disabled = ticks.some((x) => !x.querySelector("input").checked); });
   const actions = h("div.actions", {},
-    confirmable ? button(".primary", say("confirm"), () => settle(d, tap, "confirm", {})) : undefined,
+    confirmable ? confirm : undefined,
     tap.quarantined ? undefined : button("", say("correct"), () => correct(d, tap, full)),
     button("", say("cancel"), () => cancel(d, tap, full)),
     button(".quiet", say("close"), () => d.close()));
@@ -100,8 +117,22 @@ function compare(d, tap, full) {
     h("p.lead", {}, lead),
     why.length ? h("ul.why", {}, ...why.map((f) => h("li", {}, say("finding." + f.code)))) : "",
     h("div.card", {}, portrait(tap), h("div.printed", {}, h("p.kind", {}, kindLine(full)), lines(full, true, tap.decided ? [] : tap.findings))),
-    who || !confirmable ? "" : h("p.note", {}, say("not_signed_in")),
+    ticks.length ? h("fieldset.ticks", {}, h("legend", {}, say("ticks")), ...ticks) : "",
+    who || !confirmable || !settings.pin ? "" : h("p.note", {}, say("not_signed_in")),
     actions);
+  if (ticks.length) focusSoon(ticks[0].querySelector("input"));
+}
+
+// focusSoon moves the focus once the dialog is there: showModal puts it on the
+// first control.
+const focusSoon = (node) => setTimeout(() => node.isConnected && node.focus(), 0);
+
+// doubts are the boxes to tick, one for each doubted field that shows.
+function doubts(tap, full) {
+  const paths = new Set(tap.findings.filter((f) => f.severity !== "info").map((f) => f.field));
+  const doubted = fields.filter((f) => paths.has(f.path)).map((f) => label(full, f));
+  return (doubted.length ? doubted : [say("tick.all")]).map((text) =>
+    h("label.choice", {}, h("input", { type: "checkbox" }), say("tick", { field: text })));
 }
 
 // portrait shows the decoded photo, or asks to look at the printed one.
@@ -120,44 +151,42 @@ async function settle(d, tap, verb, body) {
   const answer = await d.act(() => decide(tap.id, verb, body));
   if (!answer) return;
   d.close("settled");
+  const after = verb === "cancel" ? undefined : next(tap);
+  if (after) setTimeout(() => review(after), 300);
   tell(say("said." + { confirm: "confirmed", correct: "corrected", cancel: "cancelled" }[verb]));
 }
 
 function correct(d, tap, full) {
   d.heading.textContent = say("correct");
-  const inputs = [];
-  const rows = fields.filter((f) => raw(full, f) || f.path === "person.name").map((f) => {
-    const input = h("input" + (f.name ? ".name" : f.number ? ".number" : ""), { id: "in-" + f.path, name: f.path, value: raw(full, f), maxlength: 200, autocomplete: "off", spellcheck: "false" });
-    inputs.push({ field: f, input });
-    const label = say("field." + f.path) + (f.coded ? " (" + value(full, f) + ")" : "");
-    return h("div" + (f.wide ? ".wide" : ""), {}, h("label", { for: "in-" + f.path }, label), input);
-  });
-  const reasons = ["reason.rare", "reason.cut", "reason.differs"].map((key) => say(key));
-  const reason = h("select", { id: "in-reason" }, ...reasons.map((text) => h("option", {}, text)));
+  const form = correctionForm(tap, full);
   d.body.replaceChildren(
     h("p.lead", {}, say("correct.lead")),
-    h("div.inputs", {}, ...rows, h("div.wide", {}, h("label", { for: "in-reason" }, say("reason")), reason)),
+    form.node,
     h("div.actions", {},
       button(".primary", say("correct.save"), () => {
-        const changes = inputs.filter(({ field, input }) => input.value.trim() !== raw(full, field)).map(({ field, input }) => ({ field: field.path, new: input.value.trim() }));
-        if (!changes.length) d.fail({ code: "nothing_changed" });
-        else settle(d, tap, "correct", { reason: reason.value, changes });
+        const { changes, reason, failure } = form.read();
+        if (failure) d.fail(failure);
+        else settle(d, tap, "correct", { reason, changes });
       }),
       button(".quiet", say("back"), () => compare(d, tap, full))));
-  inputs[0].input.focus();
+  form.first.focus();
 }
 
 function cancel(d, tap, full) {
   d.heading.textContent = say("cancel");
-  const choices = ["wrong_person", "test_tap", "withdrawal", "discarded"].map((reason, i) =>
-    h("label.choice", {}, h("input", { type: "radio", name: "cancel", value: reason, checked: i === 0 }), say("cancel." + reason)));
+  const choices = ["wrong_person", "test_tap", "withdrawal", "discarded"].map((reason) =>
+    h("label.choice", {}, h("input", { type: "radio", name: "cancel", value: reason }), say("cancel." + reason)));
   const note = h("input", { id: "in-note", maxlength: 200, autocomplete: "off" });
   d.body.replaceChildren(
     h("p.lead", {}, say("cancel.lead")),
     h("fieldset", {}, h("legend", {}, say("reason")), ...choices),
     h("div.inputs", {}, h("div.wide", {}, h("label", { for: "in-note" }, say("note")), note)),
     h("div.actions", {},
-      button(".danger", say("cancel.save"), () => settle(d, tap, "cancel", { reason: d.body.querySelector("input[name=cancel]:checked").value, note: note.value.trim() })),
+      button(".danger", say("cancel.save"), () => {
+        const chosen = d.body.querySelector("input[name=cancel]:checked");
+        if (chosen) settle(d, tap, "cancel", { reason: chosen.value, note: note.value.trim() });
+        else d.fail({ code: "no_reason" });
+      }),
       button(".quiet", say("back"), () => compare(d, tap, full))));
   d.body.querySelector("input").focus();
 }

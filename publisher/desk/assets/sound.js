@@ -4,6 +4,7 @@
 
 const tunes = { // [hertz, start, seconds]
   good: { wave: "sine", notes: [[660, 0, 0.12], [990, 0.11, 0.22]] },
+  remind: { wave: "sine", notes: [[660, 0, 0.12], [990, 0.11, 0.16], [660, 0.32, 0.2]] },
   repeat: { wave: "sine", notes: [[660, 0, 0.16]] },
   look: { wave: "triangle", notes: [[740, 0, 0.11], [740, 0.17, 0.11], [740, 0.34, 0.16]] },
   bad: { wave: "sawtooth", notes: [[220, 0, 0.2], [165, 0.24, 0.36]] },

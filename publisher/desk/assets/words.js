@@ -2,7 +2,7 @@
 
 const data = JSON.parse(document.getElementById("page-data").textContent);
 
-export const settings = { pin: data.pin, photo: data.photo, mask: data.mask };
+export const settings = { pin: data.pin, photo: data.photo, mask: data.mask, regions: data.regions };
 export const faces = data.faces;
 
 const remembered = () => {

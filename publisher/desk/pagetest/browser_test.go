@@ -161,6 +161,14 @@ func (b *tab) press(name string) {
 	eval[any](b, button(name)+`.click()`)
 }
 
+// confirm ticks every doubted field of the open dialog and confirms the record.
+func (b *tab) confirm() {
+	b.t.Helper()
+	b.wait(`document.querySelector("dialog[open] .ticks input")`)
+	eval[any](b, `document.querySelectorAll("dialog[open] .ticks input:not(:checked)").forEach((i) => i.click())`)
+	b.press("与证件一致，确认")
+}
+
 // dark and light set the colour scheme.
 func (b *tab) scheme(name string) {
 	b.t.Helper()

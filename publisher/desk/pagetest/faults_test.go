@@ -34,7 +34,7 @@ func TestDaemonRestartsMidTap(t *testing.T) {
 	b.face("front", "请放证件")
 	b.wait(`document.querySelectorAll("#todo li").length === 1`)
 	b.press("核对")
-	b.press("与证件一致，确认")
+	b.confirm()
 	b.wait(`!document.querySelector("dialog") && document.querySelectorAll("#todo li").length === 0`)
 	r.tap(accepted("a2", "样本甲"))
 	b.face("front", "已登记")

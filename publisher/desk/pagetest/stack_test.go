@@ -198,11 +198,11 @@ func TestSimulatedReader(t *testing.T) {
 	// The to-do list holds the flagged record and the card read twice alike.
 	b.wait(`document.querySelectorAll("#todo li").length === 2`)
 	b.press("核对")
-	b.press("与证件一致，确认")
+	b.confirm()
 	b.wait(`document.querySelectorAll("#todo li").length === 1`)
-	b.press("核对")
+	// The next one opens by itself.
 	b.wait(`document.querySelector("dialog[open]").innerText.includes("110105194912310021")`)
-	b.press("与证件一致，确认")
+	b.confirm()
 	b.wait(`document.querySelectorAll("#todo li").length === 0`)
 	if got := s.events(); !slices.Equal(got, []string{"confirmed", "recorded", "recorded", "recorded", "recorded"}) {
 		t.Errorf("in the queue: %q", got)
