@@ -12,7 +12,7 @@ import (
 
 // What can keep a USB reader from being used at all.
 var (
-	USBDriverMissing = NewEntry(texts, "usb_driver_missing", Warning, "pcsc_no_service", "pcsc_denied")
+	USBDriverMissing = NewEntry(texts, "usb_driver_missing", Warning)
 	USBHeld          = NewEntry(texts, "usb_held", Warning)
 )
 
@@ -23,14 +23,10 @@ var bridges = map[string]string{
 	"067b:2303": "pl2303", "067b:23a3": "pl2303",
 }
 
-// samReader is the USB id that readers with a security module behind a USB
-// interface of their own share [QWM].
-const samReader = "0400:c35a"
-
 const classCCID = "0b"
 
-// USBCheck looks for devices that are card readers, or the bridges of such,
-// under sysfs (/sys) and devfs (/dev), and whether anything drives them. It
+// USBCheck looks for CCID readers and the bridges that serial readers are built
+// with (readers of driver usb are that driver's business) under sysfs (/sys) and devfs (/dev), and whether anything drives them. It
 // opens none.
 func USBCheck(sys, dev string) Check {
 	return Check{Name: "usb-readers", Group: System, Run: func(ctx context.Context, s *Sheet) {
@@ -69,7 +65,7 @@ func readUSB(dir string) (usbDevice, bool) {
 		return strings.TrimSpace(string(b))
 	}
 	d := usbDevice{id: strings.ToLower(text("idVendor") + ":" + text("idProduct")), product: text("product")}
-	if len(d.id) != len(samReader) {
+	if len(d.id) != len("0400:c35a") {
 		return d, false // an interface or a hub without ids
 	}
 	d.bus, _ = strconv.Atoi(text("busnum"))
@@ -102,7 +98,7 @@ func (d usbDevice) ccid() bool {
 
 func (d usbDevice) judge(s *Sheet, dev string) {
 	module, bridge := bridges[d.id]
-	if !bridge && !d.ccid() && d.id != samReader {
+	if !bridge && !d.ccid() {
 		return
 	}
 	name := "USB " + d.id
@@ -121,9 +117,9 @@ func (d usbDevice) judge(s *Sheet, dev string) {
 		s.Fact(texts.Say("usb_reader"), "%s", name)
 	case bridge:
 		s.Find(USBDriverMissing, name, "modprobe "+module)
-	case d.ccid():
-		s.Find(USBDriverMissing, name, texts.Say("ccid_not_taken"))
 	default:
-		s.Find(USBDriverMissing, name, texts.Say("usb_no_driver"))
+		e := USBDriverMissing
+		e.Because = []string{"pcsc_no_service", "pcsc_denied"} // of a CCID reader alone
+		s.Find(e, name, texts.Say("ccid_not_taken"))
 	}
 }

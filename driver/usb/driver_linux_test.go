@@ -109,6 +109,9 @@ func (s hosting) connect(dev Device, w wire, reset bool) (stream.Conn, error) {
 			s.resets += k.resets
 		}
 	}
+	if w.framing != nil { // the double has pipes only
+		w = twoPipes
+	}
 	c, err := begin(k, w, reset)
 	if err != nil {
 		free()

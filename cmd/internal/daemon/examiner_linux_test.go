@@ -11,7 +11,7 @@ import (
 func TestExaminerUSBReaderHeld(t *testing.T) {
 	g := fakeDesk(t, "")
 	device := filepath.Join(g.sys, "bus", "usb", "devices", "2-3")
-	for attribute, value := range map[string]string{"idVendor": "0400", "idProduct": "c35a", "busnum": "2", "devnum": "7", "2-3:1.0/bInterfaceClass": "ff"} {
+	for attribute, value := range map[string]string{"idVendor": "0400", "idProduct": "c35a", "busnum": "2", "devnum": "7", "2-3:1.0/bInterfaceClass": "0b"} {
 		writeFile(t, filepath.Join(device, attribute), value+"\n")
 	}
 	node := filepath.Join(g.dev, "bus", "usb", "002", "007")
