@@ -72,7 +72,7 @@ func (i *Intake) Cancel(ctx context.Context, id string, op event.Operator, reaso
 	if !slices.Contains(cancelReasons, reason) || len(note) > 500 {
 		return FollowUp{}, fmt.Errorf("%w: one of wrong_person, test_tap, withdrawal", ErrReason)
 	}
-	if z, err := i.quarantined(ctx, id); err == nil {
+	if z, err := i.o.Queue.QuarantinedTap(ctx, id); err == nil {
 		if err := i.o.Queue.DropQuarantined(ctx, id); err != nil {
 			return FollowUp{}, err
 		}
@@ -96,7 +96,7 @@ func (i *Intake) Cancel(ctx context.Context, id string, op event.Operator, reaso
 func (i *Intake) Release(ctx context.Context, quarantineID string, op event.Operator) (Tapped, error) {
 	i.decisions.Lock()
 	defer i.decisions.Unlock()
-	z, err := i.quarantined(ctx, quarantineID)
+	z, err := i.o.Queue.QuarantinedTap(ctx, quarantineID)
 	if err != nil {
 		return Tapped{}, err
 	}
@@ -130,7 +130,7 @@ func (i *Intake) Release(ctx context.Context, quarantineID string, op event.Oper
 
 // Record is a recorded or quarantined registration, as a clerk compares it.
 func (i *Intake) Record(ctx context.Context, id string) (event.Registration, error) {
-	if z, err := i.quarantined(ctx, id); err == nil {
+	if z, err := i.o.Queue.QuarantinedTap(ctx, id); err == nil {
 		var data event.Registration
 		return data, json.Unmarshal(z.Body, &data)
 	} else if !errors.Is(err, outbox.ErrNotFound) {
@@ -184,19 +184,6 @@ func (i *Intake) Todo(ctx context.Context) ([]Tapped, error) {
 // Audit leaves a line: who did what to which record.
 func (i *Intake) Audit(ctx context.Context, who, what, id string) error {
 	return i.o.Queue.Audit(ctx, who, what, id)
-}
-
-func (i *Intake) quarantined(ctx context.Context, id string) (outbox.Quarantined, error) {
-	list, err := i.o.Queue.Quarantined(ctx)
-	if err != nil {
-		return outbox.Quarantined{}, err
-	}
-	for _, z := range list {
-		if z.ID == id {
-			return z, nil
-		}
-	}
-	return outbox.Quarantined{}, outbox.ErrNotFound
 }
 
 // follow accepts a follow-up event. Where a correction moves the hukou division

@@ -27,6 +27,7 @@ type Queue interface {
 	Tally(ctx context.Context, t outbox.Tally) error
 	Quarantine(ctx context.Context, z outbox.Quarantined) (string, error)
 	Quarantined(ctx context.Context) ([]outbox.Quarantined, error)
+	QuarantinedTap(ctx context.Context, id string) (outbox.Quarantined, error)
 	Release(ctx context.Context, quarantineID string, d outbox.Draft) (outbox.Accepted, error)
 	DropQuarantined(ctx context.Context, quarantineID string) error
 	Get(ctx context.Context, id string) (outbox.Record, error)
@@ -113,7 +114,7 @@ func (i *Intake) accept(ctx context.Context, t reader.Tap, shown *Tapped) error 
 	}
 	if a.Repeated {
 		shown.Outcome, shown.ID, shown.Earlier = Repeat, a.Earlier.ID, a.Earlier.AcceptedAt
-		return i.tally(ctx, t, Repeat)
+		return nil
 	}
 	shown.Outcome, shown.ID, shown.Seq, shown.At = Accepted, a.ID, a.Seq, a.AcceptedAt
 	return nil
@@ -131,7 +132,7 @@ func (i *Intake) quarantine(ctx context.Context, t reader.Tap, shown *Tapped) er
 		return err
 	}
 	shown.Outcome, shown.ID, shown.Quarantined, shown.At = Refused, id, true, now
-	return i.tally(ctx, t, Refused)
+	return nil
 }
 
 func (i *Intake) tally(ctx context.Context, t reader.Tap, outcome Outcome) error {

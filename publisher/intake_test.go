@@ -36,6 +36,7 @@ func (m *memory) Accept(_ context.Context, d outbox.Draft) (outbox.Accepted, err
 		return outbox.Accepted{}, m.err
 	}
 	if earlier, ok := m.repeats[d.Repeat]; ok && d.Repeat != "" {
+		m.tallies = append(m.tallies, outbox.Tally{Outcome: "repeat", Kind: d.Kind, Codes: d.Codes})
 		return outbox.Accepted{Repeated: true, Earlier: earlier}, nil
 	}
 	var first outbox.Stamp
@@ -69,6 +70,15 @@ func (m *memory) Quarantine(_ context.Context, z outbox.Quarantined) (string, er
 	z.ID = fmt.Sprintf("q-%d", len(m.quarantined)+1)
 	m.quarantined = append(m.quarantined, z)
 	return z.ID, nil
+}
+
+func (m *memory) QuarantinedTap(_ context.Context, id string) (outbox.Quarantined, error) {
+	for _, z := range m.quarantined {
+		if z.ID == id {
+			return z, nil
+		}
+	}
+	return outbox.Quarantined{}, outbox.ErrNotFound
 }
 
 func (m *memory) Quarantined(context.Context) ([]outbox.Quarantined, error) {

@@ -32,7 +32,7 @@ func (q *Queue) Accept(ctx context.Context, d Draft) (Accepted, error) {
 
 func (t *tx) accept(d Draft) (Accepted, error) {
 	if earlier, ok := t.repeated(d.Repeat); ok {
-		return Accepted{Repeated: true, Earlier: earlier}, nil
+		return Accepted{Repeated: true, Earlier: earlier}, t.tally(Tally{Outcome: repeatOutcome, Kind: d.Kind, Codes: d.Codes})
 	}
 	first, err := t.append(d, d.Subject, journal.PlaceOwn, t.tail.Epoch, t.tail.Next)
 	if err != nil {
@@ -80,20 +80,30 @@ func (t *tx) append(d Draft, subject string, place journal.Place, epoch string, 
 	}
 	t.grown += size
 	t.wakes = true
-	return stampOf(&e), nil
+	stamp := stampOf(&e)
+	t.added = append(t.added, waiting{e.Row, e.AcceptedAt})
+	return stamp, nil
 }
 
-// Tally counts an outcome that is no event.
+// Tally counts an outcome that is no event. Repeats and quarantined taps are
+// counted where they are found.
 func (q *Queue) Tally(ctx context.Context, c Tally) error {
-	return q.do(ctx, "tally", func(t *tx) error {
-		at := c.At
-		if at.IsZero() {
-			at = t.now
-		}
-		_, err := t.exec("INSERT INTO tallies (at, outcome, kind, codes) VALUES (?,?,?,?)", at.UnixMilli(), c.Outcome, c.Kind, joinCodes(c.Codes))
-		return err
-	})
+	return q.do(ctx, "tally", func(t *tx) error { return t.tally(c) })
 }
+
+func (t *tx) tally(c Tally) error {
+	if c.At.IsZero() {
+		c.At = t.now
+	}
+	_, err := t.exec("INSERT INTO tallies (at, outcome, kind, codes) VALUES (?,?,?,?)", c.At.UnixMilli(), c.Outcome, c.Kind, joinCodes(c.Codes))
+	return err
+}
+
+// Outcomes that the queue tallies itself.
+const (
+	repeatOutcome  = "repeat"
+	refusedOutcome = "refused"
+)
 
 // Quarantine keeps a tap with error findings, sealed, for the retention time.
 // It takes no sequence number.
@@ -114,6 +124,10 @@ func (q *Queue) Quarantine(ctx context.Context, z Quarantined) (string, error) {
 			return err
 		}
 		t.grown += size
+		t.quarantined++
+		if err := t.tally(Tally{At: z.At, Outcome: refusedOutcome, Kind: z.Kind, Codes: z.Codes}); err != nil {
+			return err
+		}
 		_, err := t.exec("INSERT INTO quarantine (id, at, reader, kind, codes, verified, body) VALUES (?,?,?,?,?,?,?)",
 			z.ID, z.At.UnixMilli(), z.Reader, z.Kind, joinCodes(z.Codes), z.Verified, t.q.keys.Seal(z.Body, z.clear()))
 		return err
@@ -151,6 +165,7 @@ func (t *tx) dropQuarantined(id string) error {
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w: quarantined tap %s", ErrNotFound, id)
 	}
+	t.quarantined -= int(n)
 	return err
 }
 

@@ -40,3 +40,36 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(float64(queue.Microseconds())/float64(b.N), "append-us/op")
 	b.ReportMetric(float64(queue)/float64(plain), "x-raw")
 }
+
+// BenchmarkStats asks for the queue's state with 1,000 and with 120,000 records
+// in it, 400 days of a busy desk. The goal is a ratio of 1.2 or less.
+func BenchmarkStats(b *testing.B) {
+	of := func(records int) *Queue {
+		q := openTest(b, Options{Dir: memDir(b), Clock: clockwork.NewRealClock(), MaxBytes: 8 << 30})
+		if err := q.do(b.Context(), "fill", func(t *tx) error {
+			for n := range records {
+				if _, err := t.accept(draft(n)); err != nil {
+					return err
+				}
+			}
+			_, err := t.exec("UPDATE journal SET state = 'erased'")
+			t.recount = true
+			return err
+		}); err != nil {
+			b.Fatal(err)
+		}
+		return q
+	}
+	small, large := of(1_000), of(120_000)
+	var few, many time.Duration
+	for b.Loop() {
+		t0 := time.Now()
+		stats(b, small)
+		t1 := time.Now()
+		stats(b, large)
+		few, many = few+t1.Sub(t0), many+time.Since(t1)
+	}
+	b.ReportMetric(float64(many.Nanoseconds())/float64(b.N), "ns/stats")
+	b.ReportMetric(float64(many)/float64(few), "x-1k")
+	b.ReportMetric(0, "ns/op")
+}

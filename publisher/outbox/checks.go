@@ -79,7 +79,7 @@ func Check(o Options) diagnosis.Check {
 			return
 		}
 		stats.MaxBytes = o.MaxBytes
-		told(s, stats, o.Clock.Now())
+		diagnose(s, stats, o.Clock.Now())
 		whole(ctx, s, v, stats)
 	}}
 }
@@ -97,7 +97,7 @@ func explain(dir string, err error) diagnosis.Finding {
 	return diagnosis.NewFinding(Unreadable, "", dir)
 }
 
-func told(s *diagnosis.Sheet, stats Stats, now time.Time) {
+func diagnose(s *diagnosis.Sheet, stats Stats, now time.Time) {
 	s.Fact(texts.Say("waiting"), "%d", stats.Waiting)
 	if stats.Waiting > 0 {
 		wait := now.Sub(stats.Oldest)

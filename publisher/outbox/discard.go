@@ -16,6 +16,7 @@ import (
 func (q *Queue) Discard(ctx context.Context, id string, cancelled Draft) (Accepted, error) {
 	var a Accepted
 	err := q.do(ctx, "discard", func(t *tx) error {
+		t.recount = true
 		e, err := t.entry("WHERE id = ?", id)
 		if err != nil {
 			return err

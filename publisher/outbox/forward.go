@@ -121,6 +121,7 @@ func (q *Queue) Delivered(ctx context.Context, chain ChainState, acks ...Ack) er
 		if err := journal.SetMeta(t.ctx, t.q.file.Conn, journal.MetaSent, fmt.Sprint(at.UnixMilli())); err != nil {
 			return err
 		}
+		t.acked, t.sent = append(t.acked, acks...), journal.FromMillis(at.UnixMilli())
 		return t.setChain(chain)
 	})
 }
@@ -146,6 +147,7 @@ func (t *tx) setChain(c ChainState) error {
 // (Discard).
 func (q *Queue) DeadLetter(ctx context.Context, row int64, reason string) error {
 	return q.do(ctx, "dead", func(t *tx) error {
+		t.recount = true
 		n, err := t.exec("UPDATE journal SET state = 'dead', reason = ? WHERE row = ? AND state = 'waiting'", reason, row)
 		if err == nil && n == 0 {
 			return fmt.Errorf("%w: waiting row %d", ErrNotFound, row)
@@ -160,6 +162,7 @@ func (q *Queue) DeadLetter(ctx context.Context, row int64, reason string) error 
 func (q *Queue) Requeue(ctx context.Context, from, to uint64) (int, error) {
 	var n int64
 	err := q.do(ctx, "requeue", func(t *tx) (err error) {
+		t.recount = true
 		n, err = t.exec(`UPDATE journal SET state = 'waiting', requeued = requeued + 1, reason = NULL
 			WHERE epoch = ? AND seq BETWEEN ? AND ? AND state IN ('delivered', 'dead') AND reason IS NOT 'damaged'`,
 			t.tail.Epoch, int64(from), int64(to))
@@ -174,6 +177,7 @@ func (q *Queue) Requeue(ctx context.Context, from, to uint64) (int, error) {
 // stops there.
 func (q *Queue) SetForeign(ctx context.Context, f Foreign) error {
 	return q.do(ctx, "foreign", func(t *tx) error {
+		t.recount = true
 		return journal.SetMeta(t.ctx, t.q.file.Conn, journal.MetaForeign, fmt.Sprintf("%s %d", f.Epoch, f.LastSeq))
 	})
 }
@@ -186,6 +190,7 @@ func (q *Queue) SetForeign(ctx context.Context, f Foreign) error {
 func (q *Queue) Adopt(ctx context.Context, lastSeq uint64, epoch string) error {
 	q.o.Log.Warn().Str("after_epoch", epoch).Uint64("after_seq", lastSeq).Msg("a new epoch begins; what waits is numbered again")
 	return q.do(ctx, "adopt", func(t *tx) error {
+		t.recount = true
 		conn := t.q.file.Conn
 		if err := journal.BeginEpoch(t.ctx, conn, lastSeq+1, t.tail.Row+1, t.now); err != nil {
 			return err

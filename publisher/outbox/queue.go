@@ -64,6 +64,8 @@ type Queue struct {
 	written chan struct{} // closed when the writer has ended
 	closed  sync.Once
 
+	counts counts
+
 	wakeMu sync.Mutex
 	wake   chan struct{} // closed and replaced when something new waits
 
@@ -95,7 +97,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	q := &Queue{
 		View: View{dir: o.Dir}, o: o, lock: lock, fail: failpoint.From(ctx),
 		ops: make(chan *op), closing: make(chan struct{}), written: make(chan struct{}), wake: make(chan struct{}),
-		repeats: repeats{window: o.RepeatWindow},
+		repeats: repeats{window: o.RepeatWindow}, counts: counts{changed: make(chan struct{})},
 	}
 	q.recover = q.recoverFor
 	q.space.dir, q.space.max, q.space.minFree = o.Dir, o.MaxBytes, o.MinFree
@@ -146,6 +148,9 @@ func (q *Queue) load(ctx context.Context) (err error) {
 	if err := q.repeats.load(ctx, q.file.Conn, q.keys, q.o.Clock.Now()); err != nil {
 		return err
 	}
+	if err := q.counts.recount(ctx, q.dir, q.file.Conn); err != nil {
+		return err
+	}
 	return q.space.measure(ctx, q.file.Conn)
 }
 
@@ -173,9 +178,10 @@ func (q *Queue) replace(ctx context.Context, cause error) error {
 		return q.start(ctx)
 	}()
 	if err != nil {
-		return fmt.Errorf("%w; replacing it failed: %w", ErrDamaged, err)
+		err = fmt.Errorf("%w; replacing it failed: %w", ErrDamaged, err)
+		q.counts.fail(err)
 	}
-	return nil
+	return err
 }
 
 // Close ends the queue: what was accepted is on the disk already.
@@ -215,14 +221,6 @@ func (q *Queue) EmbeddedStoreKey() string {
 
 // RefKey returns the HMAC key of person.ref for a desk without a ref_key_file.
 func (q *Queue) RefKey() []byte { return q.keys.Derive("person ref", 32) }
-
-// Stats returns the queue's state.
-func (q *Queue) Stats(ctx context.Context) (Stats, error) {
-	s, err := q.View.Stats(ctx)
-	s.MaxBytes = q.o.MaxBytes
-	s.Full = q.space.full()
-	return s, err
-}
 
 // RotateKey appends a new key to the key file of a queue that no daemon has
 // open. Records sealed so far keep opening with the older lines; a line may be

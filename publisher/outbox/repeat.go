@@ -18,8 +18,9 @@ import (
 // can at worst make a repeat a new event: never the other way round beyond one
 // window, and never is a stored event touched.
 type repeats struct {
-	window time.Duration
-	list   []acceptance // in the order of acceptance
+	window  time.Duration
+	newest  map[string]acceptance // by content
+	content map[string]string     // by event id
 }
 
 // acceptance is one accepted content; it is personal data (a keyed hash) and is
@@ -36,31 +37,44 @@ func (r *repeats) fresh(m acceptance, now time.Time) bool {
 	return now.Sub(m.at).Abs() <= r.window
 }
 
-func (r *repeats) add(m acceptance) { r.list = append(r.list, m) }
+func (r *repeats) add(m acceptance) {
+	if r.newest == nil {
+		r.newest, r.content = map[string]acceptance{}, map[string]string{}
+	}
+	r.newest[m.content], r.content[m.stamp.ID] = m, m.content
+}
 
 func (r *repeats) drop(id string) {
-	kept := r.list[:0]
-	for _, m := range r.list {
-		if m.stamp.ID != id {
-			kept = append(kept, m)
-		}
+	content, ok := r.content[id]
+	delete(r.content, id)
+	if ok && r.newest[content].stamp.ID == id {
+		delete(r.newest, content)
 	}
-	clear(r.list[len(kept):])
-	r.list = kept
 }
 
 func (r *repeats) renumber(numbers map[string]Stamp) {
-	for i, m := range r.list {
+	for content, m := range r.newest {
 		if s, ok := numbers[m.stamp.ID]; ok {
-			r.list[i].stamp = s
+			m.stamp = s
+			r.newest[content] = m
 		}
 	}
+}
+
+// stale returns the ids whose window is over.
+func (r *repeats) stale(now time.Time) (ids []string) {
+	for id, content := range r.content {
+		if m := r.newest[content]; m.stamp.ID != id || !r.fresh(m, now) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // load reads what an earlier process remembered. An entry whose seal is broken
 // is left out: the card counts as new, which loses nothing.
 func (r *repeats) load(ctx context.Context, conn *sql.Conn, keys *journal.Keyring, now time.Time) error {
-	r.list = nil
+	r.newest, r.content = nil, nil
 	rows, err := conn.QueryContext(ctx, "SELECT id, epoch, seq, at, sealed FROM repeats ORDER BY rowid")
 	if err != nil {
 		return err
@@ -92,15 +106,16 @@ func (t *tx) repeated(content string) (Stamp, bool) {
 	if content == "" {
 		return Stamp{}, false
 	}
-	for _, list := range [][]acceptance{t.remember, t.q.repeats.list} {
-		for i := len(list) - 1; i >= 0; i-- {
-			m := list[i]
-			if m.content == content && t.q.repeats.fresh(m, t.now) && !t.forgotten(m.stamp.ID) {
-				return m.stamp, true
-			}
+	for i := len(t.remember) - 1; i >= 0; i-- {
+		if m := t.remember[i]; m.content == content && !t.forgotten(m.stamp.ID) {
+			return m.stamp, true
 		}
 	}
-	return Stamp{}, false
+	m, ok := t.q.repeats.newest[content]
+	if !ok || !t.q.repeats.fresh(m, t.now) || t.forgotten(m.stamp.ID) {
+		return Stamp{}, false
+	}
+	return m.stamp, true
 }
 
 func (t *tx) forgotten(id string) bool {

@@ -39,11 +39,7 @@ func (q *Queue) retain() (more bool) {
 			return err
 		}
 		changed += n
-		for _, m := range q.repeats.list {
-			if !q.repeats.fresh(m, now) {
-				t.forget = append(t.forget, m.stamp.ID)
-			}
-		}
+		t.forget = append(t.forget, q.repeats.stale(now)...)
 		kept := now.Add(-q.o.KeepCounts).UnixMilli()
 		for _, table := range []string{"tallies", "audit"} {
 			if n, err = t.exec("DELETE FROM "+table+" WHERE at < ?", kept); err != nil {
@@ -53,6 +49,7 @@ func (q *Queue) retain() (more bool) {
 		}
 		n, err = t.prune(kept)
 		changed += n
+		t.recount = changed > 0
 		return err
 	}}})
 	if err != nil {

@@ -190,10 +190,26 @@ func (v *View) records(ctx context.Context, where string, args ...any) ([]Record
 // Quarantined returns the taps with error findings that are still kept, oldest
 // first. One whose seal is broken comes without a body.
 func (v *View) Quarantined(ctx context.Context) ([]Quarantined, error) {
+	return v.quarantined(ctx, "ORDER BY at, id")
+}
+
+// QuarantinedTap returns one quarantined tap; ErrNotFound.
+func (v *View) QuarantinedTap(ctx context.Context, id string) (Quarantined, error) {
+	list, err := v.quarantined(ctx, "WHERE id = ?", id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("%w: quarantined tap %s", ErrNotFound, id)
+	}
+	if err != nil {
+		return Quarantined{}, err
+	}
+	return list[0], nil
+}
+
+func (v *View) quarantined(ctx context.Context, where string, args ...any) ([]Quarantined, error) {
 	var list []Quarantined
 	err := v.read(ctx, func(db *sql.DB) error {
 		list = nil
-		rows, err := db.QueryContext(ctx, "SELECT id, at, reader, kind, codes, verified, body FROM quarantine ORDER BY at, id")
+		rows, err := db.QueryContext(ctx, "SELECT id, at, reader, kind, codes, verified, body FROM quarantine "+where, args...)
 		if err != nil {
 			return err
 		}
@@ -291,64 +307,63 @@ func (v *View) Stats(ctx context.Context) (Stats, error) {
 	if a := journal.Asides(v.dir); len(a) > 0 {
 		s.Fault = a[len(a)-1]
 	}
-	err := v.read(ctx, func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, "SELECT state, count(*) FROM journal GROUP BY state")
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var state State
-			var n int
-			if err := rows.Scan((*string)(&state), &n); err != nil {
-				return err
-			}
-			switch state {
-			case Waiting:
-				s.Waiting = n
-			case Delivered:
-				s.Delivered = n
-			case Erased:
-				s.Erased = n
-			case Dead:
-				s.Dead = n
-			case Discarded:
-				s.Discarded = n
-			}
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		var oldest sql.NullInt64
-		err = db.QueryRowContext(ctx, `SELECT
-			(SELECT accepted_at FROM journal WHERE state = 'waiting' ORDER BY row LIMIT 1),
-			(SELECT count(*) FROM journal WHERE state = 'delivered' AND local),
-			(SELECT count(*) FROM quarantine), (SELECT count(*) FROM gaps)`).Scan(&oldest, &s.Local, &s.Quarantined, &s.Gaps)
-		if err != nil {
-			return err
-		}
-		if oldest.Valid {
-			s.Oldest = journal.FromMillis(oldest.Int64)
-		}
-		if t, err := journal.MetaInt(ctx, db, journal.MetaSent); err != nil {
-			return err
-		} else if t != 0 {
-			s.LastDelivered = journal.FromMillis(t)
-		}
-		if t, err := journal.MetaInt(ctx, db, journal.MetaMoved); err != nil {
-			return err
-		} else if t != 0 {
-			s.Moved = journal.FromMillis(t)
-		}
-		if s.Foreign, err = foreign(ctx, db); err != nil {
-			return err
-		}
-		var next uint64
-		s.Epoch, next, err = journal.CurrentEpoch(ctx, db)
-		s.LastSeq = next - 1
-		return err
-	})
+	err := v.read(ctx, func(db *sql.DB) error { return readStats(ctx, db, &s) })
 	return s, err
+}
+
+// readStats reads what of Stats is in the file.
+func readStats(ctx context.Context, db journal.Querier, s *Stats) error {
+	if err := readStates(ctx, db, s); err != nil {
+		return err
+	}
+	var oldest sql.NullInt64
+	err := db.QueryRowContext(ctx, `SELECT
+		(SELECT accepted_at FROM journal WHERE state = 'waiting' ORDER BY row LIMIT 1),
+		(SELECT count(*) FROM journal WHERE state = 'delivered' AND local),
+		(SELECT count(*) FROM quarantine), (SELECT count(*) FROM gaps)`).Scan(&oldest, &s.Local, &s.Quarantined, &s.Gaps)
+	if err != nil {
+		return err
+	}
+	s.Oldest = time.Time{}
+	if oldest.Valid {
+		s.Oldest = journal.FromMillis(oldest.Int64)
+	}
+	for name, to := range map[string]*time.Time{journal.MetaSent: &s.LastDelivered, journal.MetaMoved: &s.Moved} {
+		t, err := journal.MetaInt(ctx, db, name)
+		if err != nil {
+			return err
+		}
+		if *to = (time.Time{}); t != 0 {
+			*to = journal.FromMillis(t)
+		}
+	}
+	if s.Foreign, err = foreign(ctx, db); err != nil {
+		return err
+	}
+	var next uint64
+	s.Epoch, next, err = journal.CurrentEpoch(ctx, db)
+	s.LastSeq = next - 1
+	return err
+}
+
+// readStates counts the records by state.
+func readStates(ctx context.Context, db journal.Querier, s *Stats) error {
+	rows, err := db.QueryContext(ctx, "SELECT state, count(*) FROM journal GROUP BY state")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	counts := map[State]int{}
+	for rows.Next() {
+		var state State
+		var n int
+		if err := rows.Scan((*string)(&state), &n); err != nil {
+			return err
+		}
+		counts[state] = n
+	}
+	s.Waiting, s.Delivered, s.Erased, s.Dead, s.Discarded = counts[Waiting], counts[Delivered], counts[Erased], counts[Dead], counts[Discarded]
+	return rows.Err()
 }
 
 // Chain returns the position of the compare-and-set chain of a filter.

@@ -31,6 +31,12 @@ type tx struct {
 	grown int64 // bytes added
 	wakes bool  // something new waits for delivery
 
+	added       []waiting // records that wait for delivery
+	acked       []Ack
+	sent        time.Time // of the last delivery
+	quarantined int       // taps more in quarantine
+	recount     bool      // more has changed than these
+
 	remember []acceptance
 	forget   []string
 	numbers  map[string]Stamp // of renumbered records, by id
@@ -100,6 +106,7 @@ func (q *Queue) write() {
 			age := q.o.Clock.Since(swept)
 			sweep = age >= every || age < 0
 			q.rescueIdle()
+			q.counts.look(q.space.full())
 			if !busy {
 				q.checkpoint()
 			}
@@ -218,6 +225,13 @@ func (q *Queue) applyCommit(t *tx) {
 	}
 	if t.numbers != nil {
 		q.repeats.renumber(t.numbers)
+	}
+	if t.recount {
+		if err := q.counts.recount(t.ctx, q.dir, q.file.Conn); err != nil {
+			q.o.Log.Warn().Err(err).Msg("the queue could not be counted")
+		}
+	} else {
+		q.counts.apply(t)
 	}
 	if t.wakes {
 		q.wakeMu.Lock()

@@ -78,17 +78,15 @@ func showQueue(ctx context.Context, q *outbox.Queue, b *desk.Board) {
 	b.Queue(desk.QueueState{Waiting: s.Waiting, Oldest: s.Oldest, Full: s.Full, Damaged: s.Fault != ""})
 }
 
-// watchQueue keeps the queue's state on the page fresh: deliveries have no other
-// way there.
+// watchQueue shows each change of the queue on the page.
 func watchQueue(ctx context.Context, q *outbox.Queue, b *desk.Board) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	for {
+		changed := q.Changed()
 		showQueue(ctx, q, b)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-changed:
 		}
 	}
 }
