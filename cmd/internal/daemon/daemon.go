@@ -114,6 +114,9 @@ func (d *daemon) startBus(ctx context.Context, a *answers) error {
 	display := &busDisplay{board: d.board, stopping: &d.stopping, lang: d.o.Lang, log: d.o.Log}
 	o.OnChange, o.Sources = display.show, a.sources()
 	d.bus, err = bus.Start(ctx, o, d.queue)
+	if file := (*bus.FileError)(nil); o.SigningKey != "" && errors.As(err, &file) && file.Path == o.SigningKey {
+		return &ConfigError{fmt.Errorf("desk.signing_key: %w", err)}
+	}
 	return err
 }
 
