@@ -45,6 +45,7 @@ type Desk struct {
 // Reader is one card reader.
 type Reader struct {
 	Name       string `yaml:"name" doc:"[a-z0-9-]{1,40}, unique at the desk"`
+	Label      string `yaml:"label" doc:"what the page calls it, e.g. 左侧读卡器; empty: the name"`
 	Driver     string `yaml:"driver" enum:"drivers" doc:"how the reader is reached"`
 	Port       string `yaml:"port" doc:"device path, host:port, PC/SC name pattern (only * and ? are special), or auto or an id for usb"`
 	Baud       Baud   `yaml:"baud" doc:"auto or bits per second: 115200, 57600, 38400, 19200, 9600"`

@@ -23,7 +23,8 @@ const (
 type BoardOptions struct {
 	DeskID   string
 	DeskName string
-	Test     bool // a demo
+	Test     bool     // a demo
+	Readers  []Reader // the configured ones, in the order of their panels; others follow
 	// ClearAfter is how long a result stays; its personal fields go after two
 	// thirds of that. Default 30 s.
 	ClearAfter time.Duration
@@ -31,6 +32,9 @@ type BoardOptions struct {
 	Clock      clockwork.Clock // default the real one
 	Today      Today           // today's counts so far, from the journal
 }
+
+// Reader is a configured reader as the page names it.
+type Reader struct{ Name, Label string }
 
 // Board holds what the page shows and tells subscribers what changes. It is a
 // publisher.Observer; no call blocks on a subscriber.
@@ -40,7 +44,7 @@ type Board struct {
 
 	mu     sync.Mutex // guards all below
 	rev    uint64
-	panels []*panel // in order of appearance
+	panels []*panel // in the configuration's order, others in order of appearance
 	queue  QueueState
 	bus    BusState
 	today  Today
@@ -318,9 +322,25 @@ func (b *Board) panel(name string) *panel {
 			return p
 		}
 	}
-	p := &panel{state: reader.State{Reader: name}}
+	p := &panel{state: reader.State{Reader: name}, label: b.label(name)}
 	b.panels = append(b.panels, p)
+	slices.SortStableFunc(b.panels, func(x, y *panel) int { return b.rank(x.state.Reader) - b.rank(y.state.Reader) })
 	return p
+}
+
+// rank is a reader's place in the configuration; those not in it come last.
+func (b *Board) rank(name string) int {
+	if i := slices.IndexFunc(b.o.Readers, func(r Reader) bool { return r.Name == name }); i >= 0 {
+		return i
+	}
+	return len(b.o.Readers)
+}
+
+func (b *Board) label(name string) string {
+	if i := b.rank(name); i < len(b.o.Readers) {
+		return b.o.Readers[i].Label
+	}
+	return ""
 }
 
 func (b *Board) copyPanels() []panel {

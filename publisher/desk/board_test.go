@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -424,5 +425,22 @@ func TestMaskedBodies(t *testing.T) {
 		if !strings.Contains(text, shown) {
 			t.Errorf("a masked body lacks %q", shown)
 		}
+	}
+}
+
+// Panels stand in the configuration's order, whichever reader is ready first,
+// under the names that the clerk knows.
+func TestPanelsStandInTheConfiguredOrder(t *testing.T) {
+	b := NewBoard(BoardOptions{DeskID: "d", Readers: []Reader{{Name: "front", Label: "左侧读卡器"}, {Name: "side"}}})
+	defer b.Close()
+	for _, name := range []string{"other", "side", "front"} {
+		b.Reader(reader.State{Reader: name, Phase: reader.Ready})
+	}
+	var got []string
+	for _, r := range b.state(b.snapshot(), false).Readers {
+		got = append(got, r.Name+"="+r.Label)
+	}
+	if want := []string{"front=左侧读卡器", "side=", "other="}; !slices.Equal(got, want) {
+		t.Errorf("panels %q, want %q", got, want)
 	}
 }

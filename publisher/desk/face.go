@@ -79,6 +79,7 @@ func misread(s reader.State) Face {
 // panel is one reader on the board.
 type panel struct {
 	state reader.State
+	label string // what the clerk calls the reader, or ""
 	// The result shown: a tap, or a misread without one. Empty since cleared.
 	result Face
 	tap    *tap

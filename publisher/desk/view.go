@@ -33,6 +33,7 @@ type DeskView struct {
 // ReaderView is one reader and the large state it shows.
 type ReaderView struct {
 	Name    string       `json:"name"`
+	Label   string       `json:"label,omitempty"` // what the clerk calls it; none: the name
 	Phase   reader.Phase `json:"phase"`
 	Model   string       `json:"model,omitempty"`
 	RetryMS int64        `json:"retry_ms,omitempty"`
@@ -114,7 +115,7 @@ func (t *tap) view(full bool, zone *time.Location) *TapView {
 }
 
 func (p panel) view(full bool, q QueueState, b BusState, zone *time.Location) ReaderView {
-	v := ReaderView{Name: p.state.Reader, Phase: p.state.Phase, Model: p.state.Identity.Model,
+	v := ReaderView{Name: p.state.Reader, Label: p.label, Phase: p.state.Phase, Model: p.state.Identity.Model,
 		RetryMS: p.state.Retry.Milliseconds(), Show: p.face(q, b), Since: at(p.state.Since, zone)}
 	if p.result != "" && (v.Show == p.result || v.Show == FaceKept) {
 		v.Tap, v.Since = p.tap.view(full, zone), at(p.at, zone)

@@ -67,7 +67,7 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.board = desk.NewBoard(desk.BoardOptions{DeskID: d.cfg.Desk.ID, DeskName: d.cfg.Desk.Name, Test: d.o.Demo,
-		ClearAfter: time.Duration(d.cfg.DeskPage.ClearAfter), Zone: d.zone, Clock: clock, Today: d.today(ctx)})
+		ClearAfter: time.Duration(d.cfg.DeskPage.ClearAfter), Zone: d.zone, Clock: clock, Today: d.today(ctx), Readers: labels(d.cfg.Readers)})
 	answers := &answers{}
 	if err := d.startBus(ctx, answers); err != nil {
 		return err
@@ -263,4 +263,13 @@ func (d *daemon) today(ctx context.Context) desk.Today {
 	}
 	return desk.Today{Date: midnight.Format(time.DateOnly), Accepted: n["accepted"], Flagged: n["flagged"], Repeat: n["repeat"],
 		Refused: n["refused"], Failed: n["failed"] + n["full"], Confirmed: n["confirmed"], Corrected: n["corrected"], Cancelled: n["cancelled"]}
+}
+
+// labels are the configured readers as the page shows them.
+func labels(readers []config.Reader) []desk.Reader {
+	var out []desk.Reader
+	for _, r := range readers {
+		out = append(out, desk.Reader{Name: r.Name, Label: r.Label})
+	}
+	return out
 }

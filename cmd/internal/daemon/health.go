@@ -103,6 +103,19 @@ type busDisplay struct {
 	since time.Time
 }
 
+// shownProblem is the trouble that the page tells beside the mode. A server out of
+// reach is what the mode says already; a refused login or an expired certificate
+// does not mend itself, and waiting for it is no patience.
+func shownProblem(mode desk.BusMode, h bus.Health) string {
+	switch {
+	case h.Code == bus.Unreachable && (mode == desk.BusAway || mode == desk.BusConnecting):
+		return ""
+	case h.Code == "" && slices.ContainsFunc(h.Problems, func(p bus.Problem) bool { return p.Code == bus.Backlog }):
+		return string(bus.Backlog)
+	}
+	return string(h.Code)
+}
+
 func (b *busDisplay) show(h bus.Health) {
 	b.mu.Lock()
 	mode := desk.BusAway
@@ -117,14 +130,8 @@ func (b *busDisplay) show(h bus.Health) {
 	if mode != b.mode {
 		b.mode, b.since = mode, h.Since
 	}
-	state := desk.BusState{Mode: mode, Problem: string(h.Code), Since: b.since}
-	if slices.ContainsFunc(h.Problems, func(p bus.Problem) bool { return p.Code == bus.Backlog }) && h.Code == "" {
-		state.Problem = string(bus.Backlog)
-	}
+	state := desk.BusState{Mode: mode, Problem: shownProblem(mode, h), Since: b.since}
 	b.mu.Unlock()
-	if mode == desk.BusAway || mode == desk.BusConnecting {
-		state.Problem = ""
-	}
 	b.board.Bus(state)
 	l := b.log.Info()
 	switch e, ok := bus.Explain(h.Code); {

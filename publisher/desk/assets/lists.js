@@ -8,7 +8,7 @@ export function lamps(state) {
     const face = faces[r.show];
     const ok = ["ready", "held", "found", "reading", "place_again", "not_id_card", "unreadable"].includes(r.phase);
     const tone = ok ? "good" : r.phase === "starting" ? "busy" : "bad";
-    return lamp(tone, r.name, r.model || "", ok ? "" : pick(face.title));
+    return lamp(tone, r.label || r.name, r.model || "", ok ? "" : pick(face.title));
   });
   const bus = state.bus;
   if (bus) {
@@ -25,9 +25,10 @@ const lamp = (tone, name, title, text) =>
   h("li.lamp", { "data-tone": tone, title: title || undefined }, h("span.dot", { "aria-hidden": "true" }), name, text ? h("span.state", {}, text) : undefined);
 
 export function today(t) {
-  const rows = [["accepted", t.accepted], ["flagged", t.flagged], ["repeat", t.repeat], ["refused", t.refused]];
+  const rows = [["accepted", Math.max(0, t.accepted - t.cancelled)], ["flagged", t.flagged], ["repeat", t.repeat], ["refused", t.refused]];
   if (t.failed) rows.push(["failed", t.failed]);
-  rows.push(["settled", t.confirmed + t.corrected + t.cancelled]);
+  rows.push(["settled", t.confirmed + t.corrected]);
+  if (t.cancelled) rows.push(["cancelled", t.cancelled]);
   byId("today").replaceChildren(...rows.map(([key, n]) => h("div", { "data-count": key }, h("dt", {}, say("today." + key)), h("dd", {}, String(n)))));
 }
 

@@ -48,7 +48,7 @@ export function redraw() {
 // offline covers the panels: what happens is not seen any more.
 export function offline() {
   for (const panel of panels.values()) {
-    panel.node = draw({ name: panel.view.name, show: "offline" }, faces.offline);
+    panel.node = draw({ name: panel.view.name, label: panel.view.label, show: "offline" }, faces.offline);
     panel.view = { ...panel.view, show: "offline", tap: undefined };
   }
   place();
@@ -92,7 +92,7 @@ function news(before, now) {
 
 function announce(view) {
   const face = faces[view.show];
-  speak(face, panels.size > 1 ? view.name + ": " : "");
+  speak(face, panels.size > 1 ? (view.label || view.name) + ": " : "");
   const tap = view.tap;
   play(face.sound === "good" && tap && tap.data && marks(tap.data).length ? "remind" : face.sound);
 }
@@ -112,16 +112,16 @@ function marks(data) {
 
 function draw(view, face) {
   const tap = view.tap;
-  const head = h("div.head", {}, h("span.name", {}, view.name));
+  const head = h("div.head", {}, h("span.name", {}, view.label || view.name));
   if (tap) head.append(h("time.when", { datetime: tap.at }, clock(tap.at)));
-  head.append(h("button.pick", { type: "button", "aria-label": say("enlarge") + " " + view.name, click: () => enlarge(view.name) }));
+  head.append(h("button.pick", { type: "button", "aria-label": say("enlarge") + " " + (view.label || view.name), click: () => enlarge(view.name) }));
   const stated = h("div.face", {}, icon(face.icon), h("h2.title", {}, pick(face.title)), h("p.do", {}, pick(face.do)));
   const badges = tap && tap.data ? marks(tap.data) : [];
   if (badges.length) stated.insertBefore(h("ul.badges", {}, ...badges.map((b) => h("li", {}, b))), stated.querySelector(".do"));
   if (tap && tap.earlier) stated.append(h("p.aside", {}, say("earlier", { time: short(tap.earlier) })));
   if (tap && tap.decided) stated.append(h("p.aside", {}, say("decided." + tap.decided)));
   if (tap && tap.open) stated.append(h("button.primary.compare", { type: "button", click: () => review(tap) }, say("compare")));
-  const node = h("section.panel", { "aria-label": view.name || pick(face.title), "data-reader": view.name, "data-face": view.show, "data-tone": face.tone }, head, stated);
+  const node = h("section.panel", { "aria-label": view.label || view.name || pick(face.title), "data-reader": view.name, "data-face": view.show, "data-tone": face.tone }, head, stated);
   if (!tap) return node;
   const wanted = face.tone === "look" || face.tone === "bad" ? tap.findings.filter((f) => f.severity !== "info" && has("finding." + f.code)) : [];
   if (wanted.length) node.append(h("ul.why", {}, ...wanted.map((f) => h("li", { "data-code": f.code }, say("finding." + f.code)))));
