@@ -144,12 +144,12 @@ func (d *decoder) dropIns(dir string, s Source, c *Config) error {
 	return nil
 }
 
-func cause(err error) string {
+func cause(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
-		return path.Err.Error()
+		return path.Err
 	}
-	return err.Error()
+	return err
 }
 
 // fill sets what depends on the machine.

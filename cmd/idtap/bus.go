@@ -33,14 +33,14 @@ type busFlags struct {
 func (f *busFlags) add(cmd *cobra.Command) {
 	configFlag(cmd, &f.file)
 	fl := cmd.Flags()
-	fl.StringVar(&f.server.URL, "server", "", "NATS server; none: nats.url of the configuration")
-	fl.StringVar(&f.server.Creds, "creds", "", "the administrator's .creds file")
-	fl.StringVar(&f.server.NKey, "nkey", "", "the administrator's nkey seed file")
-	fl.StringVar(&f.server.User, "user", "", "the administrator's user name")
-	fl.StringVar(&f.server.PasswordFile, "password-file", "", "file with the administrator's password")
-	fl.StringVar(&f.stream, "stream", "", "name of the stream; none: nats.stream of the configuration")
-	fl.StringVar(&f.prefix, "api-prefix", "", "of the JetStream API as this login's account sees it; none: nats.api_prefix, or $JS.API with a login given here")
-	fl.IntVar(&f.replicas, "replicas", 0, "copies in the cluster; 0: nats.replicas of the configuration")
+	fl.StringVar(&f.server.URL, "server", "", "")
+	fl.StringVar(&f.server.Creds, "creds", "", "")
+	fl.StringVar(&f.server.NKey, "nkey", "", "")
+	fl.StringVar(&f.server.User, "user", "", "")
+	fl.StringVar(&f.server.PasswordFile, "password-file", "", "")
+	fl.StringVar(&f.stream, "stream", "", "")
+	fl.StringVar(&f.prefix, "api-prefix", "", "")
+	fl.IntVar(&f.replicas, "replicas", 0, "")
 }
 
 // resolve fills in from the configuration what no flag says. A login given by
@@ -75,7 +75,7 @@ func (f *busFlags) resolve(a *app) (config.Config, error) {
 
 func (f *busFlags) connect(a *app) (*nats.Conn, error) {
 	if f.server.URL == "" {
-		return nil, usage(errors.New(a.say("没有服务器：用 --server 或在配置中设置 nats.url", "no server: give --server, or set nats.url in the configuration")))
+		return nil, usage(texts.Errorf("no_server_give_server"))
 	}
 	var own []nats.Option
 	if f.desk.URL == "" {
@@ -91,10 +91,10 @@ func (f *busFlags) connect(a *app) (*nats.Conn, error) {
 }
 
 func (a *app) busCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "bus", Short: "The stream on a central server, with an administrator's credentials", Args: cobra.NoArgs,
+	cmd := &cobra.Command{Use: "bus", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return usage(errors.New("init, check or trust is needed"))
+			return usage(texts.Errorf("init_or_check"))
 		}}
 	cmd.AddCommand(a.busInitCommand(), a.busCheckCommand(), a.busTrustCommand())
 	return cmd
@@ -106,14 +106,7 @@ func (a *app) busInitCommand() *cobra.Command {
 	var registries []string
 	var maxAge, maxBytes string
 	cmd := &cobra.Command{
-		Use: "init", Short: "Print or create the recommended stream; print a desk's permissions", Args: cobra.NoArgs,
-		Long: "Prints the recommended stream as JSON, for `nats stream add --config FILE`, or makes it with --create.\n" +
-			"--accounts prints the accounts that keep desks apart as a nats-server file, with --nsc as lines for nsc.\n" +
-			"--permissions prints what the configured desk may do on the bus, --template the same for a scoped signing key;\n" +
-			"both with the API prefix of the configuration.\n" +
-			"docs/cluster.md walks through the whole set-up.\n\n" +
-			"Distinct subjects: each desk makes one per hukou county and event type. The server holds an index of them: 600,000\n" +
-			"cost 133 MiB and 0.15 ms per event (measured, nats-server 2.15.2). nats.subject_hukou: province or none makes fewer.",
+		Use: "init", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := f.resolve(a)
 			if err != nil {
@@ -121,7 +114,7 @@ func (a *app) busInitCommand() *cobra.Command {
 			}
 			switch {
 			case several(create, permissions, template, accounts):
-				return usage(errors.New(a.say("--create、--permissions、--template 和 --accounts 只能选一个", "--create, --permissions, --template and --accounts exclude each other")))
+				return usage(texts.Errorf("create_permissions_template_and"))
 			case permissions:
 				return a.printJSON(bus.DeskPermissions(f.stream, f.api(cfg), cfg.Desk.Division, cfg.Desk.ID))
 			case template:
@@ -148,20 +141,20 @@ func (a *app) busInitCommand() *cobra.Command {
 			if err := bus.MakeStream(cmd.Context(), nc, stream); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, a.say("已建立流 %s（%d 个副本）\n", "made stream %s (%d replicas)\n"), f.stream, f.replicas)
+			fmt.Fprintf(a.out, a.say("made_stream_replicas"), f.stream, f.replicas)
 			return nil
 		},
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.BoolVar(&create, "create", false, "make the stream instead of printing it")
-	fl.BoolVar(&permissions, "permissions", false, "print the configured desk's permission set")
-	fl.BoolVar(&template, "template", false, "print the permission template for a scoped signing key")
-	fl.BoolVar(&accounts, "accounts", false, "print accounts, exports, imports, users and permissions as a nats-server file")
-	fl.BoolVar(&nsc, "nsc", false, "with --accounts: as lines for nsc")
-	fl.StringArrayVar(&registries, "registry", nil, "with --accounts: a registry that draws events, [a-z0-9-]{1,40}; may be repeated")
-	fl.StringVar(&maxAge, "max-age", "", "how long events stay, e.g. 8760h; none: for ever")
-	fl.StringVar(&maxBytes, "max-bytes", "", "bound of the stream, e.g. 20GiB; none: the server's")
+	fl.BoolVar(&create, "create", false, "")
+	fl.BoolVar(&permissions, "permissions", false, "")
+	fl.BoolVar(&template, "template", false, "")
+	fl.BoolVar(&accounts, "accounts", false, "")
+	fl.BoolVar(&nsc, "nsc", false, "")
+	fl.StringArrayVar(&registries, "registry", nil, "")
+	fl.StringVar(&maxAge, "max-age", "", "")
+	fl.StringVar(&maxBytes, "max-bytes", "", "")
 	return cmd
 }
 
@@ -187,7 +180,7 @@ func (f *busFlags) api(cfg config.Config) string {
 func (a *app) printAccounts(stream string, desk config.Desk, registries []string) error {
 	for _, r := range registries {
 		if !event.ValidDeskID(r) {
-			return usage(fmt.Errorf("--registry %q: want [a-z0-9-]{1,40}", r))
+			return usage(texts.Errorf("want_registry", r))
 		}
 	}
 	file, logins, err := bus.NewAccounts(stream).Example(desk.Division, desk.ID, registries)
@@ -195,7 +188,7 @@ func (a *app) printAccounts(stream string, desk config.Desk, registries []string
 		return err
 	}
 	fmt.Fprint(a.out, file)
-	fmt.Fprintln(a.err, a.say("口令只显示这一次，文件里只有散列：", "passwords, shown this once; the file holds hashes:"))
+	fmt.Fprintln(a.err, a.say("passwords_shown_this_once"))
 	for _, l := range logins {
 		fmt.Fprintf(a.err, "%-18s %-24s %s\n", l.Account, l.Name, l.Password)
 	}
@@ -226,8 +219,7 @@ func (a *app) busCheckCommand() *cobra.Command {
 	var asJSON bool
 	var accounts string
 	cmd := &cobra.Command{
-		Use: "check", Short: "Preflight of an existing stream: what would make an acknowledgement mean less", Args: cobra.NoArgs,
-		Long: "Exit code 0: the stream keeps what it acknowledges. 1: problems were found, or the stream could not be looked at.",
+		Use: "check", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := f.resolve(a)
 			if err != nil {
@@ -246,7 +238,7 @@ func (a *app) busCheckCommand() *cobra.Command {
 			case errors.Is(err, bus.ErrNoStream):
 				return errors.New(a.explain(bus.Problem{Code: bus.NoStream, Detail: f.stream}))
 			case errors.Is(err, context.DeadlineExceeded):
-				return fmt.Errorf("%w: %s", err, a.say("没有答复：没有查看流的权限，或没有 JetStream", "no answer: no permission to look at the stream, or no JetStream"))
+				return remedy(err, "no_answer_no_permission")
 			case err != nil:
 				return err
 			}
@@ -270,8 +262,8 @@ func (a *app) busCheckCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "the same facts as JSON")
-	cmd.Flags().StringVar(&accounts, "accounts", "", "check the accounts of this nats-server file instead; nothing is connected")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "")
+	cmd.Flags().StringVar(&accounts, "accounts", "", "")
 	return cmd
 }
 
@@ -291,7 +283,7 @@ func (f *busFlags) account(ctx context.Context, nc *nats.Conn) (asked, error) {
 		}
 		var err error
 		if nc, err = bus.Dial(s, "idtap bus check", nats.CustomInboxPrefix(f.inbox)); err != nil {
-			return asked{}, fmt.Errorf("the desk's own login: %w", err)
+			return asked{}, texts.Errorf("about", texts.Say("own_login"), err)
 		}
 		defer nc.Close()
 	}
@@ -311,26 +303,26 @@ func (a *app) checkAccounts(path, stream string) error {
 	if len(found) > 0 {
 		return &exitError{Code: exitFailed}
 	}
-	fmt.Fprintln(a.out, a.say("正确：流与服务台分开", "ok: the stream is apart from the desks"))
+	fmt.Fprintln(a.out, a.say("ok_stream_apart_from"))
 	return nil
 }
 
 func (a *app) printInspection(i bus.Inspection) {
-	fmt.Fprintf(a.out, a.say("流 %s：%d 个副本，%d 条消息，%d 字节，%d 个不同主题\n", "stream %s: %d replicas, %d messages, %d bytes, %d distinct subjects\n"),
+	fmt.Fprintf(a.out, a.say("stream_replicas_messages_bytes"),
 		i.Config.Name, i.Config.Replicas, i.Messages, i.Bytes, i.Subjects)
 	switch i.Account {
 	case bus.AccountApart:
-		fmt.Fprintln(a.out, a.say("账户：流与服务台分开", "account: the stream is apart from the desks"))
+		fmt.Fprintln(a.out, a.say("account_stream_apart_from"))
 	case bus.AccountBranch:
-		fmt.Fprintln(a.out, a.say("账户：分支服务器，每个服务台都被完全信任", "account: a branch's server, where every desk is trusted with everything"))
+		fmt.Fprintln(a.out, a.say("account_branch_server_where"))
 	case bus.AccountUnchecked:
-		fmt.Fprintln(a.out, a.say("账户：未检查（要用服务台自己的登录来问）", "account: not checked (it takes the desk's own login)"))
+		fmt.Fprintln(a.out, a.say("account_not_checked_takes"))
 	}
 	for _, p := range i.Problems {
 		fmt.Fprintln(a.out, a.explain(p))
 	}
 	if len(i.Problems) == 0 {
-		fmt.Fprintln(a.out, a.say("正确：确认过的事件会保留", "ok: what it acknowledges, it keeps"))
+		fmt.Fprintln(a.out, a.say("ok_what_acknowledges_keeps"))
 	}
 }
 

@@ -14,13 +14,7 @@ import (
 
 func (a *app) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "check [-] [NUMBER...]", Short: "Judge document numbers",
-		Long: "Reads document numbers from standard input, one a line, and answers each with one JSON line:\n\n" +
-			"  idtap check < numbers.txt\n  idtap check - < numbers.txt > verdicts.jsonl\n\n" +
-			"Numbers may also be given as arguments, which end up in the shell's history.\n" +
-			"Kinds: citizen, legacy15, hmt_permit, foreign_pr_2017, foreign_pr_2023, unknown. valid means that no\n" +
-			"finding is an error and that the number is no place holder; unknown values are null.\n" +
-			"Exit code 1 if any number is not valid. docs/codes.md explains the findings.",
+		Use:  "check [-] [NUMBER...]",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := newNumberCheck(a)
@@ -52,7 +46,7 @@ type numberCheck struct {
 }
 
 func newNumberCheck(a *app) *numberCheck {
-	c := &numberCheck{app: a, out: bufio.NewWriterSize(a.out, 64<<10), progress: a.newProgress("行", "lines")}
+	c := &numberCheck{app: a, out: bufio.NewWriterSize(a.out, 64<<10), progress: a.newProgress("lines")}
 	if now := time.Now(); !now.Before(builtAt()) {
 		c.today = identity.DateOf(now)
 	}

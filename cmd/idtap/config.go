@@ -13,6 +13,7 @@ import (
 
 	"idtap/cmd/internal/daemon"
 	"idtap/config"
+	"idtap/internal/text"
 	"idtap/publisher/bus"
 )
 
@@ -31,7 +32,7 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 	if err != nil {
 		lines := a.problems(err)
 		if errors.Is(err, fs.ErrPermission) {
-			lines = append(lines, a.say("请以 root 运行（sudo），或加入 idtap 组", "run it as root (sudo), or as a member of the group idtap"))
+			lines = append(lines, a.say("run_as_root_sudo"))
 		}
 		return c, usage(errors.New(strings.Join(lines, "\n")))
 	}
@@ -39,11 +40,11 @@ func (a *app) loadConfig(file string) (config.Config, error) {
 		return c, usage(errors.New(strings.Join(a.problems(err), "\n")))
 	}
 	if err := daemon.BusServer(c.NATS).Check(); err != nil {
-		text := config.Text{En: err.Error(), Zh: err.Error()}
+		said := text.Text{En: err.Error(), Zh: text.Of(err, text.Zh)}
 		if plain := new(bus.PlaintextError); errors.As(err, &plain) {
-			text.Zh = fmt.Sprintf("服务器 %s 不在本机，连接又没有 TLS：请改用 tls://，或设置 nats.allow_plaintext", plain.Host)
+			said.Zh = texts.Say("plaintext", plain.Host).Zh
 		}
-		return c, usage(errors.New(config.Problem{File: c.File, Key: "nats.url", Text: text}.In(a.lang)))
+		return c, usage(config.Problem{File: c.File, Key: "nats.url", Text: said})
 	}
 	return c, nil
 }
@@ -65,14 +66,14 @@ func (a *app) problems(err error) []string {
 
 // configFlag adds -c to a command.
 func configFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVarP(file, "config", "c", "", "configuration file; none: the installed package's, else the defaults")
+	cmd.Flags().StringVarP(file, "config", "c", "", "")
 }
 
 func (a *app) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Annotated example, validation, and JSON Schema of the configuration"}
+	cmd := &cobra.Command{Use: "config"}
 	cmd.AddCommand(
 		&cobra.Command{
-			Use: "example", Short: "Print every key with its default and what it means", Args: cobra.NoArgs,
+			Use: "example", Args: noArgs,
 			RunE: func(*cobra.Command, []string) error {
 				_, err := a.out.Write(config.Example)
 				return err
@@ -80,7 +81,7 @@ func (a *app) configCommand() *cobra.Command {
 		},
 		a.configCheckCommand(), a.configShowCommand(),
 		&cobra.Command{
-			Use: "schema", Short: "Print the JSON Schema of the file", Args: cobra.NoArgs,
+			Use: "schema", Args: noArgs,
 			RunE: func(*cobra.Command, []string) error {
 				e := json.NewEncoder(a.out)
 				e.SetIndent("", "  ")
@@ -94,7 +95,7 @@ func (a *app) configCommand() *cobra.Command {
 func (a *app) configCheckCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "check [FILE]", Short: "Validate a file; problems name line, key and nearest key", Args: cobra.MaximumNArgs(1),
+		Use: "check [FILE]", Args: maxArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				file = args[0]
@@ -104,12 +105,12 @@ func (a *app) configCheckCommand() *cobra.Command {
 				return err
 			}
 			for _, w := range c.Warnings {
-				fmt.Fprintln(a.err, a.say("注意：", "warning: ")+w.In(a.lang))
+				fmt.Fprintln(a.err, a.say("warning")+w.In(a.lang))
 			}
 			if file = c.File; file == "" {
-				file = a.say("默认配置", "the defaults")
+				file = a.say("defaults")
 			}
-			fmt.Fprintln(a.out, file+a.say("：正确", ": ok"))
+			fmt.Fprintln(a.out, file+a.say("ok"))
 			return nil
 		},
 	}
@@ -120,9 +121,7 @@ func (a *app) configCheckCommand() *cobra.Command {
 func (a *app) configShowCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
-		Use: "show", Short: "Print every key as it holds, and where each value was set", Args: cobra.NoArgs,
-		Long: "Reads the file, conf.d/*.yaml beside it in name order, and the environment, each over what came before.\n" +
-			"Secrets are files: their paths are printed, never what is in them.",
+		Use: "show", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.loadConfig(file)
 			if err != nil {
@@ -136,7 +135,7 @@ func (a *app) configShowCommand() *cobra.Command {
 			for _, s := range settings {
 				origin := s.Origin.String()
 				if origin == "" {
-					origin = a.say("默认", "default")
+					origin = a.say("default")
 				}
 				fmt.Fprintf(w, "%s: %s\t# %s\n", s.Key, s.Value, origin)
 			}

@@ -21,25 +21,25 @@ func checkDivision(c *config.Config) error {
 		list = append(list, u.Code+" "+u.Name)
 	}
 	offered := strings.Join(list, ", ")
-	problem := func(zh, en string) error {
-		return config.Problem{File: c.File, Key: "desk.division", Text: config.Text{Zh: zh + offered, En: en + offered}}
+	problem := func(key string) error {
+		return config.Problem{File: c.File, Key: "desk.division", Text: texts.Say(key, code, offered)}
 	}
-	warn := func(zh, en string) {
-		c.Warnings = append(c.Warnings, config.Text{Zh: "desk.division：" + zh + offered, En: "desk.division: " + en + offered})
+	warn := func(key string) {
+		c.Warnings = append(c.Warnings, texts.Say("about", "desk.division", texts.Say(key, code, offered)))
 	}
 	switch fit {
 	case division.NoUnit:
-		return problem(code+" 不是任何县级区划的代码，相近的有 ", code+" is no division's code; the nearest are ")
+		return problem("division_unknown")
 	case division.TooWide:
-		return problem(code+" 是省级或地级代码，请填服务台所在的县级代码，例如 ", code+" is a province or prefecture; name the county that the desk stands in, e.g. ")
+		return problem("division_too_wide")
 	case division.Gone:
 		if offered == "" {
-			warn(code+" 已撤销，现属哪个区划未收录，请填今天的代码", code+" is retired and what it became is not in the table; name the code of today")
+			warn("division_gone_unknown")
 			break
 		}
-		warn(code+" 已撤销，今为 ", code+" is retired; today it is ")
+		warn("division_gone")
 	case division.ZoneFit:
-		warn(code+" 是统计用的开发区，户籍不在其中；请填所在的县级代码，例如 ", code+" is a zone of the statistics lists where nobody is registered; name the county around it, e.g. ")
+		warn("division_zone")
 	case division.Fits:
 	}
 	return nil

@@ -27,14 +27,10 @@ import (
 func (a *app) decodeCommand() *cobra.Command {
 	var desk, at string
 	cmd := &cobra.Command{
-		Use: "decode [FILE|-]", Short: "Decode captured answers or text blocks, offline",
-		Long: "Reads captured answers of a reader's module, bare 256-byte text blocks or a trace, and prints each card as the\n" +
-			"data of its registration event with findings, one JSON line each. Answers and blocks may be binary, one after\n" +
-			"the other, or hex, one a line. An answer with appended addresses (30 03) belongs to the card before it.\n" +
-			"Exit code 1 if a line could not be read or a card has an error finding; the others are answered all the same.",
-		Args: cobra.MaximumNArgs(1),
+		Use:  "decode [FILE|-]",
+		Args: maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d := &decoder{app: a, out: bufio.NewWriterSize(a.out, 64<<10), progress: a.newProgress("张证件", "cards")}
+			d := &decoder{app: a, out: bufio.NewWriterSize(a.out, 64<<10), progress: a.newProgress("cards")}
 			if err := d.configure(desk, at); err != nil {
 				return usage(err)
 			}
@@ -50,8 +46,8 @@ func (a *app) decodeCommand() *cobra.Command {
 			return interruptible(cmd.Context(), func() error { return d.run(cmd.Context(), in) })
 		},
 	}
-	cmd.Flags().StringVar(&desk, "division", "", "the desk's division, six digits: relation is unknown without it")
-	cmd.Flags().StringVar(&at, "at", "", "the day of reading, YYYY-MM-DD; today if not given")
+	cmd.Flags().StringVar(&desk, "division", "", "")
+	cmd.Flags().StringVar(&at, "at", "", "")
 	return cmd
 }
 
@@ -71,7 +67,7 @@ type decoder struct {
 func (d *decoder) configure(desk, at string) error {
 	if desk != "" {
 		if _, ok := division.Lookup(desk); !ok {
-			return fmt.Errorf("--division %q: no such division; want six digits, e.g. 410105", desk)
+			return texts.Errorf("want_division", desk)
 		}
 		d.options.DeskDivision = desk
 	}
@@ -83,7 +79,7 @@ func (d *decoder) configure(desk, at string) error {
 	if at != "" {
 		day, err := time.ParseInLocation("2006-01-02", at, zone)
 		if err != nil {
-			return fmt.Errorf("--at %q: want a day as YYYY-MM-DD", at)
+			return texts.Errorf("want_day", at)
 		}
 		d.options.Now, d.options.ClockFloor = day.Add(12*time.Hour), time.Time{}
 	}
@@ -104,7 +100,7 @@ func (d *decoder) run(ctx context.Context, in io.Reader) error {
 	}
 	switch {
 	case len(head) == 0:
-		return errors.New(d.say("输入为空", "the input is empty"))
+		return texts.Errorf("input_empty")
 	case bytes.HasPrefix(head, []byte("{")):
 		err = d.trace(r)
 	case isText(head):
@@ -121,7 +117,7 @@ func (d *decoder) run(ctx context.Context, in io.Reader) error {
 		err = flushErr
 	}
 	if err == nil && d.cards == 0 && !d.failed {
-		err = errors.New(d.say(fmt.Sprintf("输入中没有证件，其他应答 %d 个", d.skipped), fmt.Sprintf("no card in the input: %d other answers", d.skipped)))
+		err = texts.Errorf("no_card_in_input", d.skipped)
 	}
 	if err == nil && d.failed {
 		return &exitError{Code: exitFailed}
@@ -150,7 +146,7 @@ func isText(head []byte) bool {
 func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
 	var sniffer sam.Sniffer
 	return eachLine(ctx, r, func(l inputLine) error {
-		where := d.say(fmt.Sprintf("第 %d 行", l.n), fmt.Sprintf("line %d", l.n))
+		where := d.say("line", l.n)
 		text := bytes.Map(func(c rune) rune {
 			if c == ' ' || c == '\t' || c == ':' {
 				return -1
@@ -161,12 +157,12 @@ func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
 			return nil
 		}
 		if l.tooLong {
-			d.reject(where, "超过任何应答的长度", "longer than any answer")
+			d.reject(where, "longer_than_any_answer")
 			return nil
 		}
 		b := make([]byte, hex.DecodedLen(len(text)))
 		if _, err := hex.Decode(b, text); err != nil {
-			d.reject(where, "不是十六进制", "not hex")
+			d.reject(where, "not_hex")
 			return nil
 		}
 		if len(b) == len(driver.RawCard{}.Text) && !sam.HasFrame(b) {
@@ -191,7 +187,7 @@ func (d *decoder) trace(r io.Reader) error {
 	var sniffer sam.Sniffer
 	for i, step := range t.Steps {
 		// A host that goes on has given up what was outstanding.
-		where := d.say(fmt.Sprintf("报文第 %d 行", i+2), fmt.Sprintf("trace line %d", i+2))
+		where := d.say("trace_line", i+2)
 		if !step.Sent {
 			sniffer.Write(step.Bytes)
 		}
@@ -242,11 +238,11 @@ func (d *decoder) frames(s *sam.Sniffer, where string, last bool) error {
 	}
 	switch after := s.Stats(); {
 	case after.BadXOR > before.BadXOR:
-		d.reject(where, "应答的校验和不符", "an answer's checksum is wrong")
+		d.reject(where, "answer_checksum_wrong")
 	case after.Cut > before.Cut:
-		d.reject(where, "应答不完整", "an answer is cut short")
+		d.reject(where, "answer_cut_short")
 	case found == 0 && last && after.Skipped > before.Skipped:
-		d.reject(where, "既不是模块应答，也不是 256 字节的文字块", "no answer of a module, and no text block of 256 bytes")
+		d.reject(where, "no_answer_module_and")
 	}
 	return nil
 }
@@ -264,7 +260,7 @@ func (d *decoder) answer(body sam.Body, where string) error {
 		return nil
 	}
 	if d.open == nil {
-		d.reject(where, "有追加地址的应答，但之前没有证件", "an answer with addresses, but no card before it")
+		d.reject(where, "answer_with_addresses_but")
 		return nil
 	}
 	// Each answer has all records; asking again is how presence is watched.
@@ -281,7 +277,7 @@ func (d *decoder) blocks(ctx context.Context, r io.Reader) error {
 			return nil
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			d.reject(d.from(at), fmt.Sprintf("%d 字节不是文字块，应为 256", n), fmt.Sprintf("%d bytes are no text block, want 256", n))
+			d.reject(d.from(at), "no_text_block", n)
 			return nil
 		}
 		if err != nil {
@@ -326,12 +322,12 @@ func (d *decoder) finish() error {
 
 // from names a place in binary input.
 func (d *decoder) from(at int64) string {
-	return d.say(fmt.Sprintf("第 %d 字节起", at), fmt.Sprintf("from byte %d", at))
+	return d.say("from_byte", at)
 }
 
 // reject says what could not be read; it never repeats input.
-func (d *decoder) reject(where, zh, en string) {
+func (d *decoder) reject(where, key string, args ...any) {
 	d.failed = true
 	d.progress.clear()
-	fmt.Fprintf(d.err, "idtap: decode: %s: %s\n", where, d.say(zh, en))
+	fmt.Fprintf(d.err, "idtap: decode: %s: %s\n", where, d.say(key, args...))
 }

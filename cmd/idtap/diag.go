@@ -45,15 +45,9 @@ func (a *app) diagCommand() *cobra.Command {
 		return &exitError{diagUnknown, err}
 	}
 	cmd := &cobra.Command{
-		Use:   "diag",
-		Short: a.say("技术人员的诊断命令：哪里有问题、为什么、怎么办、由谁办", "The technician's command: what is wrong, why, what to do and who may do it"),
-		Long: a.say(
-			"检查从证件到总线的每一环，不改动任何东西。守护进程在运行时由它回答，不争抢读卡器。输出不含个人信息。\n\n"+
-				"退出码 0 正常，1 警告，2 严重，3 未能查明或用法有误。详见 docs/diag.md。",
-			"Looks at everything between the card and the bus and changes nothing. A running daemon is asked, so that\n"+
-				"nobody fights for its readers. Nothing personal is in what it prints.\n\n"+
-				"Exit code 0: ok. 1: warning. 2: critical. 3: could not be found out, or wrong usage. docs/diag.md has more."),
-		Args: func(cmd *cobra.Command, args []string) error { return wrong(cobra.NoArgs(cmd, args)) },
+		Use: "diag",
+
+		Args: func(cmd *cobra.Command, args []string) error { return wrong(noArgs(cmd, args)) },
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			if err := cmd.Root().PersistentPreRunE(cmd, args); err != nil {
 				return wrong(errors.Unwrap(err))
@@ -71,13 +65,13 @@ func (a *app) diagCommand() *cobra.Command {
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrong(err) })
 	configFlag(cmd, &f.file)
 	fl := cmd.Flags()
-	fl.BoolVar(&f.asJSON, "json", false, "the same facts as JSON")
-	fl.StringVar(&f.reader, "reader", "", "look at this reader only")
-	fl.BoolVar(&f.watch, "watch", false, "look again every two seconds until Ctrl-C")
-	fl.BoolVar(&f.tap, "tap", false, "wait for a test tap and measure it; it is never published")
-	fl.StringVar(&f.probe, "probe", "", "ask this one serial port for a security module at every rate")
-	fl.StringVar(&f.capture, "capture", "", "record a reader's wire in this new file until Ctrl-C, personal fields blanked")
-	fl.BoolVar(&f.personal, "with-personal-data", false, "with --capture: keep everything that is on the cards")
+	fl.BoolVar(&f.asJSON, "json", false, "")
+	fl.StringVar(&f.reader, "reader", "", "")
+	fl.BoolVar(&f.watch, "watch", false, "")
+	fl.BoolVar(&f.tap, "tap", false, "")
+	fl.StringVar(&f.probe, "probe", "", "")
+	fl.StringVar(&f.capture, "capture", "", "")
+	fl.BoolVar(&f.personal, "with-personal-data", false, "")
 	return cmd
 }
 
@@ -90,9 +84,9 @@ func (f diagFlags) check() error {
 	}
 	switch {
 	case modes > 1:
-		return errors.New("--watch, --tap, --probe and --capture exclude each other")
+		return texts.Errorf("diag_one_of")
 	case f.personal && f.capture == "":
-		return errors.New("--with-personal-data goes with --capture")
+		return texts.Errorf("with_capture")
 	}
 	return nil
 }
@@ -124,7 +118,7 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 		return &exitError{diagUnknown, fmt.Errorf("--reader %s: %w", f.reader, daemon.ErrNoSuchReader)}
 	}
 	if f.tap {
-		fmt.Fprintf(a.err, a.say("请在 %d 秒内放上证件（不发布）\n", "place a card within %d seconds; it is not published\n"), int(daemon.TapWait.Seconds()))
+		fmt.Fprintf(a.err, a.say("place_card_within_seconds"), int(daemon.TapWait.Seconds()))
 	}
 	look := func() (diagnosis.Report, error) {
 		if running {
@@ -172,10 +166,9 @@ func (a *app) captureTo(ctx context.Context, file string, personal bool, record 
 		return &exitError{diagUnknown, fmt.Errorf("--capture: %w", err)}
 	}
 	if personal {
-		fmt.Fprintln(a.err, a.say("注意：记录包含证件上的全部个人信息，用后立即销毁。", "warning: the recording holds everything on the cards; destroy it after use."))
+		fmt.Fprintln(a.err, a.say("warning_recording_holds_everything"))
 	}
-	fmt.Fprintln(a.err, a.say("正在记录。空置数秒，放上证件，取走，再放一次再取走；最后按 Ctrl-C。",
-		"recording. Leave the reader empty for a few seconds, place a card, lift it, place and lift it once more; then press Ctrl-C."))
+	fmt.Fprintln(a.err, a.say("recording_leave_reader_empty"))
 	err = record(ctx, personal, f)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return &exitError{diagUnknown, err}

@@ -22,9 +22,9 @@ type sheetPrinter struct {
 }
 
 var groupNames = map[diagnosis.Group]diagnosis.Text{
-	diagnosis.System: diagnosis.Say("系统", "system"), diagnosis.PCSC: diagnosis.Say("PC/SC", "PC/SC"), diagnosis.Serial: diagnosis.Say("串口", "serial"),
-	diagnosis.SAM: diagnosis.Say("安全模块", "SAM"), diagnosis.Cards: diagnosis.Say("证件", "cards"), diagnosis.Queue: diagnosis.Say("队列", "queue"),
-	diagnosis.Bus: diagnosis.Say("总线", "bus"), diagnosis.Page: diagnosis.Say("页面", "page"),
+	diagnosis.System: texts.Say("system"), diagnosis.PCSC: texts.Say("pc_sc"), diagnosis.Serial: texts.Say("serial"),
+	diagnosis.SAM: texts.Say("sam"), diagnosis.Cards: texts.Say("cards2"), diagnosis.Queue: texts.Say("queue"),
+	diagnosis.Bus: texts.Say("bus"), diagnosis.Page: texts.Say("page"),
 }
 
 // levels are the word, the mark and the colour of each level.
@@ -33,19 +33,19 @@ var levels = map[diagnosis.Level]struct {
 	mark   string
 	colour string
 }{
-	diagnosis.OK:         {diagnosis.Say("正常", "ok"), "✓", "32"},
-	diagnosis.NotChecked: {diagnosis.Say("未检查", "not checked"), "–", "2"},
-	diagnosis.Warning:    {diagnosis.Say("警告", "warning"), "!", "33"},
-	diagnosis.Critical:   {diagnosis.Say("严重", "critical"), "✗", "31"},
-	diagnosis.Unknown:    {diagnosis.Say("未知", "unknown"), "?", "35"},
+	diagnosis.OK:         {texts.Say("ok2"), "✓", "32"},
+	diagnosis.NotChecked: {texts.Say("not_checked"), "–", "2"},
+	diagnosis.Warning:    {texts.Say("warning2"), "!", "33"},
+	diagnosis.Critical:   {texts.Say("critical"), "✗", "31"},
+	diagnosis.Unknown:    {texts.Say("unknown"), "?", "35"},
 }
 
-func (p *sheetPrinter) say(zh, en string) string { return diagnosis.Say(zh, en).In(p.lang) }
+func (p *sheetPrinter) say(key string, args ...any) string { return texts.Say(key, args...).In(p.lang) }
 
 func (p *sheetPrinter) print(r diagnosis.Report) {
-	via := p.say("直接检查", "looked directly")
+	via := p.say("looked_directly")
 	if r.Via == "daemon" {
-		via = p.say("由运行中的守护进程回答", "the running daemon answered")
+		via = p.say("running_daemon_answered")
 	}
 	fmt.Fprintf(p.w, "idtap %s  %s  %s  %s\n", r.Version, r.At.Format("2006-01-02 15:04:05"), via, time.Duration(r.Took).Round(time.Millisecond))
 	seen := map[diagnosis.Group]bool{}
@@ -69,11 +69,11 @@ func (p *sheetPrinter) result(r diagnosis.Result) {
 	}
 	head := p.pad(group, 9) + p.pad(r.Check, 18) + p.level(r.Level)
 	if r.Reason != nil && r.Level != diagnosis.OK {
-		head += p.say("：", ": ") + r.Reason.In(p.lang)
+		head += p.say("colon") + r.Reason.In(p.lang)
 	}
 	fmt.Fprintln(p.w, head)
 	for _, f := range r.Facts {
-		fmt.Fprintf(p.w, "    %s%s%s\n", f.What.In(p.lang), p.say("：", ": "), f.ValueIn(p.lang))
+		fmt.Fprintf(p.w, "    %s%s%s\n", f.What.In(p.lang), p.say("colon"), f.ValueIn(p.lang))
 	}
 	for _, f := range r.Findings {
 		p.finding(f)
@@ -92,18 +92,18 @@ func (p *sheetPrinter) finding(f diagnosis.Finding) {
 	fmt.Fprintf(p.w, "  %s %s\n", p.paint(f.Level, mark), p.paint(f.Level, title))
 	what := f.What.In(p.lang)
 	if f.Detail != "" {
-		what += p.say("（", " (") + f.DetailIn(p.lang) + p.say("）", ")")
+		what += p.say("open_paren") + f.DetailIn(p.lang) + p.say("close_paren")
 	}
 	var also []string
 	for _, a := range f.Also {
 		also = append(also, a.Code+" "+a.What.In(p.lang))
 	}
 	for _, line := range []struct{ label, text string }{
-		{p.say("现象", "what"), what},
-		{p.say("原因", "why"), f.Why.In(p.lang)},
-		{p.say("处理", "do"), f.Do.In(p.lang)},
-		{p.say("由谁", "who"), f.Who.In(p.lang)},
-		{p.say("连带", "also"), strings.Join(also, p.say("；", "; "))},
+		{p.say("what"), what},
+		{p.say("why"), f.Why.In(p.lang)},
+		{p.say("do"), f.Do.In(p.lang)},
+		{p.say("who"), f.Who.In(p.lang)},
+		{p.say("also"), strings.Join(also, p.say("semicolon"))},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(p.w, "      %s%s\n", p.pad(line.label, 6), line.text)
@@ -128,7 +128,7 @@ func (p *sheetPrinter) verdict(r diagnosis.Report) string {
 	if len(unchecked) > 0 {
 		parts = append(parts, fmt.Sprintf("%d %s", len(unchecked), levels[diagnosis.NotChecked].text.In(p.lang)))
 	}
-	return p.say("结果：", "result: ") + strings.Join(parts, p.say("，", ", "))
+	return p.say("result") + strings.Join(parts, p.say("comma"))
 }
 
 func (p *sheetPrinter) level(l diagnosis.Level) string {

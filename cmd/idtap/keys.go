@@ -14,14 +14,12 @@ import (
 
 func (a *app) keysCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "keys", Short: "Key pairs for events sealed end to end",
-		Long: "A registry generates a key pair, keeps NAME.key and gives NAME.pub to the desks, which name it\n" +
-			"in nats.encrypt_to. Events are then sealed to it before they leave the desk.",
+		Use: "keys",
 	}
 	signing := false
 	generate := &cobra.Command{
-		Use: "generate [NAME]", Short: "Make NAME.key (private, mode 0600) and NAME.pub (for the desks); never overwrites",
-		Args: cobra.MaximumNArgs(1),
+		Use:  "generate [NAME]",
+		Args: maxArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			name := "registry"
 			if len(args) == 1 {
@@ -33,11 +31,11 @@ func (a *app) keysCommand() *cobra.Command {
 			return a.generateKeys(name)
 		},
 	}
-	generate.Flags().BoolVar(&signing, "signing", false, "make NAME.nk, a key that signs events or a trust list / 生成签名用的密钥 NAME.nk")
+	generate.Flags().BoolVar(&signing, "signing", false, "")
 	cmd.AddCommand(
 		generate,
 		&cobra.Command{
-			Use: "show FILE...", Short: "Print what a key file is: private or public, key id, thumbprint", Args: cobra.MinimumNArgs(1),
+			Use: "show FILE...", Args: minArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				for _, path := range args {
 					if err := a.showKey(path); err != nil {
@@ -71,15 +69,14 @@ func (a *app) generateKeys(name string) error {
 		os.Remove(name + ".key") // half a pair is of no use to anybody
 		return a.exists(err)
 	}
-	fmt.Fprintf(a.out, "%s.key  %s\n%s.pub  %s\n  kid  %s\n", name, a.say("私钥：留在登记机关，勿外传", "private: stays with the registry"),
-		name, a.say(fmt.Sprintf("公钥：交给各服务台，nats.encrypt_to: [{key: %s.pub}]", name),
-			fmt.Sprintf("public: for the desks, nats.encrypt_to: [{key: %s.pub}]", name)), key.KeyID())
+	fmt.Fprintf(a.out, "%s.key  %s\n%s.pub  %s\n  kid  %s\n", name, a.say("private_stays_with_registry"),
+		name, a.say("public_for_desks_nats", name), key.KeyID())
 	return nil
 }
 
 func (a *app) exists(err error) error {
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %s", err, a.say("不会覆盖已有密钥，请换一个名称", "a key is never overwritten; choose another name"))
+		return remedy(err, "key_never_overwritten_choose")
 	}
 	return err
 }
@@ -104,15 +101,15 @@ func (a *app) showKey(path string) error {
 		return err
 	}
 	if signer, err := event.ParseSigner(text); err == nil {
-		fmt.Fprintf(a.out, "%s: %s\n  ce-signer   %s\n", path, a.say("签名私钥（Ed25519）", "signing key (private), Ed25519"), signer.Public())
+		fmt.Fprintf(a.out, "%s: %s\n  ce-signer   %s\n", path, a.say("signing_key_private_ed25519"), signer.Public())
 		return nil
 	}
-	kind, mode := a.say("公钥", "public key"), fs.FileMode(0)
+	kind, mode := a.say("public_key"), fs.FileMode(0)
 	public, err := event.ParsePublicKey(text)
 	if errors.Is(err, event.ErrKeyPrivate) {
 		var private event.PrivateKey
 		if private, err = event.ParsePrivateKey(text); err == nil {
-			kind, public = a.say("私钥", "private key"), private.Public()
+			kind, public = a.say("private_key"), private.Public()
 			if info, err := os.Stat(path); err == nil {
 				mode = info.Mode().Perm()
 			}
@@ -123,7 +120,7 @@ func (a *app) showKey(path string) error {
 	}
 	fmt.Fprintf(a.out, "%s: %s, P-256\n  kid         %s\n  thumbprint  %s\n", path, kind, public.KeyID(), public.Thumbprint())
 	if mode&0o077 != 0 {
-		fmt.Fprintf(a.err, "idtap: %s: %s: chmod 600 %s\n", path, a.say("其他用户可以读取这把私钥", "others can read this private key"), path)
+		fmt.Fprintf(a.err, "idtap: %s: %s: chmod 600 %s\n", path, a.say("others_can_read_this"), path)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func interruptible(ctx context.Context, work func() error) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return &exitError{exitFailed, errors.New("interrupted")}
+		return &exitError{exitFailed, texts.Errorf("interrupted")}
 	}
 }
 
@@ -83,8 +83,8 @@ type progress struct {
 	next  time.Time
 }
 
-func (a *app) newProgress(zh, en string) *progress {
-	p := &progress{word: a.say(zh, en)}
+func (a *app) newProgress(key string) *progress {
+	p := &progress{word: a.say(key)}
 	if isTerminal(a.err) {
 		p.w = a.err
 	}

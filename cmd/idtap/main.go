@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	_ "time/tzdata" // Asia/Shanghai on machines without zone files
 
@@ -19,6 +18,7 @@ import (
 
 	"idtap/cmd/internal/daemon"
 	"idtap/config"
+	"idtap/internal/text"
 )
 
 // Exit codes shared by every command but diag.
@@ -83,27 +83,28 @@ func (a *app) logger(level, format string) (zerolog.Logger, error) {
 }
 
 // say picks the text of the user's language.
-func (a *app) say(zh, en string) string {
-	if a.lang == "zh" {
-		return zh
-	}
-	return en
-}
+func (a *app) say(key string, args ...any) string { return texts.Say(key, args...).In(a.lang) }
 
+// remedy adds to an error what to do about it.
+func remedy(err error, key string) error { return texts.Errorf("with_remedy", err, texts.Say(key)) }
+
+// root is the tree of commands, described in the user's language.
 func (a *app) root() *cobra.Command {
+	if a.lang == "" {
+		a.lang = systemLanguage(a.getenv)
+	}
 	root := &cobra.Command{
 		Use:           "idtap",
-		Short:         "Resident ID card taps, read, checked and published",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return usage(errors.New("a command is needed"))
+			return usage(texts.Errorf("command_needed"))
 		},
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			if a.lang != "zh" && a.lang != "en" {
-				return usage(fmt.Errorf("--lang %q: want zh or en", a.lang))
+				return usage(texts.Errorf("want_lang", a.lang))
 			}
 			return nil
 		},
@@ -112,20 +113,24 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	f := root.PersistentFlags()
-	f.StringVar(&a.lang, "lang", systemLanguage(a.getenv), "language of what is printed: zh or en")
-	f.StringVar(&a.logLevel, "log-level", "", "trace, debug, info, warn, error or disabled")
-	f.StringVar(&a.logFormat, "log-format", "", "console or json")
+	f.StringVar(&a.lang, "lang", a.lang, "")
+	f.StringVar(&a.logLevel, "log-level", "", "")
+	f.StringVar(&a.logFormat, "log-format", "", "")
 	root.AddCommand(
 		a.runCommand(), a.diagCommand(), a.simulateCommand(), a.decodeCommand(), a.checkCommand(),
 		a.tailCommand(), a.outboxCommand(), a.configCommand(), a.busCommand(), a.keysCommand(), a.provisionCommand(), a.serviceCommand(), a.versionCommand(),
 	)
+	root.InitDefaultHelpCmd()
+	root.SetUsageTemplate(a.usageTemplate(root.UsageTemplate()))
+	a.describe(root, "idtap")
 	return root
 }
 
-// execute runs one command line and gives its exit code.
+// execute runs one command line and returns its exit code.
 func (a *app) execute(ctx context.Context, args []string) int {
+	a.lang = a.language(args)
 	root := a.root()
 	root.SetArgs(args)
 	err := a.othersFiles(root.ExecuteContext(ctx), args)
@@ -135,12 +140,9 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	var exit *exitError
 	if !errors.As(err, &exit) {
 		exit = &exitError{exitFailed, err}
-		if strings.HasPrefix(err.Error(), "unknown command") || strings.Contains(err.Error(), "arg(s)") {
-			exit.Code = exitUsage
-		}
 	}
 	if exit.Err != nil {
-		fmt.Fprintln(a.err, "idtap:", exit.Err)
+		fmt.Fprintln(a.err, "idtap:", text.Of(exit.Err, a.lang))
 	}
 	return exit.Code
 }

@@ -29,7 +29,7 @@ func second(t *time.Time) { *t = t.Truncate(time.Second) }
 func (a *app) outboxStats(file *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "stats", Short: "How much waits, since when, and how much room there is", Args: cobra.NoArgs,
+		Use: "stats", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.viewOutbox(cmd.Context(), *file, func(v *outbox.View, o outbox.Options) error {
 				s, err := v.Stats(cmd.Context())
@@ -47,49 +47,48 @@ func (a *app) outboxStats(file *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "")
 	return cmd
 }
 
 func (a *app) printStats(s outbox.Stats) error {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	row := func(zh, en, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", a.say(zh, en), fmt.Sprintf(format, args...))
+	row := func(key, format string, args ...any) {
+		fmt.Fprintf(w, "%s\t%s\n", a.say(key), fmt.Sprintf(format, args...))
 	}
 	local := func(t time.Time) string { return t.Local().Format(listTime) }
-	row("目录", "directory", "%s", s.Dir)
-	row("纪元", "epoch", "%s", s.Epoch)
-	row("最后序号", "last number", "%d", s.LastSeq)
+	row("directory", "%s", s.Dir)
+	row("epoch", "%s", s.Epoch)
+	row("last_number", "%d", s.LastSeq)
 	if s.Waiting > 0 {
-		row("待投递", "waiting", a.say("%d，最早 %s", "%d, oldest %s"), s.Waiting, local(s.Oldest))
+		row("waiting", a.say("oldest"), s.Waiting, local(s.Oldest))
 	} else {
-		row("待投递", "waiting", "0")
+		row("waiting", "0")
 	}
-	row("已投递", "delivered", "%d", s.Delivered+s.Erased)
-	row("  内容仍保留", "  data still kept", "%d", s.Delivered)
+	row("delivered", "%d", s.Delivered+s.Erased)
+	row("data_still_kept", "%d", s.Delivered)
 	if s.Local > 0 {
-		row("  仅存本机，未送出", "  kept on this desk, not sent", "%d", s.Local)
+		row("kept_on_this_desk", "%d", s.Local)
 	}
 	if !s.LastDelivered.IsZero() {
-		row("最近投递", "last delivered", "%s", local(s.LastDelivered))
+		row("last_delivered", "%s", local(s.LastDelivered))
 	}
-	row("死信", "dead letters", "%d", s.Dead)
-	row("已取出", "discarded", "%d", s.Discarded)
-	row("隔离", "quarantined", "%d", s.Quarantined)
-	row("占用", "on disk", a.say("%s，上限 %s", "%s of %s"), mebibytes(s.Bytes), mebibytes(s.MaxBytes))
-	row("磁盘剩余", "free on the disk", "%s", mebibytes(s.FreeBytes))
+	row("dead_letters", "%d", s.Dead)
+	row("discarded", "%d", s.Discarded)
+	row("quarantined", "%d", s.Quarantined)
+	row("on_disk", a.say("of"), mebibytes(s.Bytes), mebibytes(s.MaxBytes))
+	row("free_on_disk", "%s", mebibytes(s.FreeBytes))
 	if s.Gaps > 0 {
-		row("缺失", "gaps", a.say("%d 处，见 idtap outbox verify", "%d, see idtap outbox verify"), s.Gaps)
+		row("gaps", a.say("see_idtap_outbox_verify"), s.Gaps)
 	}
 	if s.Fault != "" {
-		row("损坏的队列", "damaged queue", "%s", s.Fault)
+		row("damaged_queue", "%s", s.Fault)
 	}
 	if !s.Moved.IsZero() {
-		row("文件被移走", "files removed", a.say("%s，见 idtap diag", "%s, see idtap diag"), local(s.Moved))
+		row("files_removed", a.say("see_idtap_diag"), local(s.Moved))
 	}
 	if s.Foreign != nil {
-		row("投递停止", "delivery stopped", a.say("desk_id_in_use：流中有纪元 %s 的事件，见 idtap outbox adopt --help",
-			"desk_id_in_use: the stream has events of epoch %s, see idtap outbox adopt --help"), s.Foreign.Epoch)
+		row("delivery_stopped", a.say("desk_id_in_use"), s.Foreign.Epoch)
 	}
 	return w.Flush()
 }
@@ -104,12 +103,12 @@ func (a *app) outboxList(file *string) *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "list", Short: "Records without their data, oldest first", Args: cobra.NoArgs,
+		Use: "list", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch s := outbox.State(state); s {
 			case "", outbox.Waiting, outbox.Delivered, outbox.Erased, outbox.Dead, outbox.Discarded:
 			default:
-				return usage(fmt.Errorf("--state %q: want waiting, delivered, erased, dead or discarded", state))
+				return usage(texts.Errorf("want_state", state))
 			}
 			return a.viewOutbox(cmd.Context(), *file, func(v *outbox.View, _ outbox.Options) error {
 				list, err := v.List(cmd.Context(), outbox.ListFilter{State: outbox.State(state), After: after, Limit: limit})
@@ -127,7 +126,7 @@ func (a *app) outboxList(file *string) *cobra.Command {
 					return nil
 				}
 				w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, a.say("行\t时间\t序号\t事件\t证件\t质量\t状态\t编号", "row\ttime\tnumber\tevent\tdocument\tquality\tstate\tid"))
+				fmt.Fprintln(w, a.say("row_time_number_event"))
 				for _, l := range list {
 					state := string(l.State)
 					if l.Reason != "" {
@@ -140,10 +139,10 @@ func (a *app) outboxList(file *string) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&state, "state", "", "only waiting, delivered, erased, dead or discarded")
-	f.Int64Var(&after, "after", 0, "only rows behind this one")
-	f.IntVar(&limit, "limit", 100, "at most so many")
-	f.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	f.StringVar(&state, "state", "", "")
+	f.Int64Var(&after, "after", 0, "")
+	f.IntVar(&limit, "limit", 100, "")
+	f.BoolVar(&asJSON, "json", false, "")
 	return cmd
 }
 
@@ -155,7 +154,7 @@ func shortType(t string) string {
 func (a *app) outboxVerify(file *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "verify", Short: "Check the file, every link of the chain and every seal", Args: cobra.NoArgs,
+		Use: "verify", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.viewOutbox(cmd.Context(), *file, func(v *outbox.View, _ outbox.Options) error {
 				r, err := v.Verify(cmd.Context())
@@ -177,43 +176,43 @@ func (a *app) outboxVerify(file *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "")
 	return cmd
 }
 
 func (a *app) printVerify(r outbox.VerifyReport) error {
-	fmt.Fprintf(a.out, a.say("%d 条记录：%d 条密封完好，%d 条已擦除（由哈希链证明）\n", "%d records: %d whole seals, %d erased (held by the chain)\n"),
+	fmt.Fprintf(a.out, a.say("records_whole_seals_erased"),
 		r.Records, r.Opened, r.Erased)
 	if r.Unopened > 0 {
-		fmt.Fprintf(a.out, a.say("%d 条未检查密封：密钥文件不可读\n", "%d seals not checked: the key file cannot be read\n"), r.Unopened)
+		fmt.Fprintf(a.out, a.say("seals_not_checked_key"), r.Unopened)
 	}
 	for _, g := range r.Gaps {
 		if g.Epoch == "" {
-			fmt.Fprintf(a.out, a.say("%s 缺失 %d 条，序号不明（%s）\n", "%s: %d records lost, numbers unknown (%s)\n"), g.FoundAt.Local().Format(listTime), g.Records, g.File)
+			fmt.Fprintf(a.out, a.say("records_lost_numbers_unknown"), g.FoundAt.Local().Format(listTime), g.Records, g.File)
 			continue
 		}
-		fmt.Fprintf(a.out, a.say("%s 缺失序号 %d 至 %d，纪元 %s（%s）\n", "%s: numbers %d to %d of epoch %s lost (%s)\n"),
+		fmt.Fprintf(a.out, a.say("numbers_epoch_lost"),
 			g.FoundAt.Local().Format(listTime), g.First, g.Last, g.Epoch, g.File)
 	}
 	for _, p := range r.Problems {
-		where := a.say("文件", "file")
+		where := a.say("file")
 		if p.Row > 0 {
-			where = fmt.Sprintf(a.say("第 %d 行 %s", "row %d %s"), p.Row, p.ID)
+			where = a.say("row", p.Row, p.ID)
 		}
 		fmt.Fprintf(a.out, "%s: %s\n", where, p.What)
 	}
 	if r.OK {
-		fmt.Fprintln(a.out, a.say("完好", "ok"))
+		fmt.Fprintln(a.out, a.say("ok3"))
 		return nil
 	}
-	fmt.Fprintln(a.out, a.say("已损坏：下次启动 idtap run 时会将其搁置并接续可读部分", "damaged: the next start of idtap run sets it aside and carries over what is readable"))
+	fmt.Fprintln(a.out, a.say("damaged_next_start_idtap"))
 	return nil
 }
 
 func (a *app) outboxQuarantine(file *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "quarantine", Short: "Taps with errors that were not published, without their data", Args: cobra.NoArgs,
+		Use: "quarantine", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.viewOutbox(cmd.Context(), *file, func(v *outbox.View, _ outbox.Options) error {
 				list, err := v.Quarantined(cmd.Context())
@@ -231,11 +230,11 @@ func (a *app) outboxQuarantine(file *string) *cobra.Command {
 					return nil
 				}
 				w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(w, a.say("时间\t读卡器\t证件\t两次读取一致\t问题\t编号", "time\treader\tdocument\tread twice alike\tfindings\tid"))
+				fmt.Fprintln(w, a.say("time_reader_document_read"))
 				for _, z := range list {
-					twice := a.say("否", "no")
+					twice := a.say("no")
 					if z.Verified {
-						twice = a.say("是", "yes")
+						twice = a.say("yes")
 					}
 					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", z.At.Local().Format(listTime), z.Reader, z.Kind, twice, strings.Join(z.Codes, " "), z.ID)
 				}
@@ -243,14 +242,14 @@ func (a *app) outboxQuarantine(file *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "")
 	return cmd
 }
 
 func (a *app) outboxAudit(file *string) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use: "audit", Short: "Who revealed, confirmed, corrected, cancelled or repaired what", Args: cobra.NoArgs,
+		Use: "audit", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.viewOutbox(cmd.Context(), *file, func(v *outbox.View, _ outbox.Options) error {
 				lines, err := v.AuditLines(cmd.Context(), limit)
@@ -265,6 +264,6 @@ func (a *app) outboxAudit(file *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().IntVar(&limit, "limit", 100, "at most so many, the newest")
+	cmd.Flags().IntVar(&limit, "limit", 100, "")
 	return cmd
 }

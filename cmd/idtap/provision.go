@@ -29,23 +29,18 @@ import (
 func (a *app) provisionCommand() *cobra.Command {
 	var desks, fleet, out string
 	cmd := &cobra.Command{
-		Use: "provision", Short: "Settings of many desks as one file each, and their permissions on the bus", Args: cobra.NoArgs,
-		Long: "Reads a table of desks (CSV in UTF-8; columns id, name, division, unit, operator, driver, port, creds, system) and what they\n" +
-			"have in common (YAML as in the configuration), and writes DIR/ID.zip per desk, DIR/permissions.json with each desk's\n" +
-			"permission set, and DIR/users.sh, which makes its user with nsc under a scoped signing key called desk. Files that the\n" +
-			"settings name in the configuration's folder (/etc/idtap/ca.pem) are taken from beside the fleet file. Nothing is\n" +
-			"written unless every desk is right. docs/install.md walks through it.",
+		Use: "provision", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if desks == "" || out == "" {
-				return usage(errors.New("--desks and --out are needed"))
+				return usage(texts.Errorf("desks_and_out"))
 			}
 			return a.provision(desks, fleet, out)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&desks, "desks", "", "table of desks")
-	f.StringVar(&fleet, "fleet", "", "settings that all desks have in common")
-	f.StringVar(&out, "out", "", "new folder for the results")
+	f.StringVar(&desks, "desks", "", "")
+	f.StringVar(&fleet, "fleet", "", "")
+	f.StringVar(&out, "out", "", "")
 	cmd.AddCommand(a.provisionApplyCommand())
 	return cmd
 }
@@ -120,15 +115,13 @@ func (a *app) provision(table, fleetFile, out string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(a.out, a.say("%d 个服务台：%s\n", "%d desks: %s\n"), len(desks), out)
+	fmt.Fprintf(a.out, a.say("desks"), len(desks), out)
 	return nil
 }
 
 func (a *app) provisionApplyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "apply FILE", Short: "Put a desk's settings in place, restart the service, look at it", Args: cobra.ExactArgs(1),
-		Long: "Checks the file and what it comes to with the settings that are there, writes it, restarts the service and runs diag. The\n" +
-			"last line is short enough for the telephone: desk, verdict, version, and a sum of the settings.",
+		Use: "apply FILE", Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.provisionApply(cmd.Context(), args[0]) },
 	}
 }
@@ -164,7 +157,7 @@ func (a *app) provisionApply(ctx context.Context, file string) error {
 	}
 	restarted := a.restart(ctx)
 	if restarted != nil {
-		fmt.Fprintln(a.err, a.say("服务未能重启：", "the service was not restarted: ")+text.Of(restarted, a.lang))
+		fmt.Fprintln(a.err, a.say("service_was_not_restarted")+text.Of(restarted, a.lang))
 	}
 	code := a.execute(ctx, []string{"diag", "--lang", a.lang, "-c", a.packaged})
 	fmt.Fprintln(a.out, a.telephone(b.Desk, code, restarted == nil, raw))
@@ -200,9 +193,9 @@ func (a *app) sameQueue(ctx context.Context, before, after config.Config) error 
 
 // telephone is the line that is read out: who, how, and what was applied.
 func (a *app) telephone(desk string, diag int, restarted bool, bundle []byte) string {
-	verdict := map[int]string{0: a.say("正常", "ok"), 1: a.say("有警告", "warnings"), 2: a.say("有故障", "faults"), diagUnknown: a.say("未能查明", "not known")}[diag]
+	verdict := map[int]string{0: a.say("ok2"), 1: a.say("warnings"), 2: a.say("faults"), diagUnknown: a.say("not_known")}[diag]
 	if !restarted {
-		verdict = a.say("未启动", "not started")
+		verdict = a.say("not_started")
 	}
 	sum := sha256.Sum256(bundle)
 	return fmt.Sprintf(">>> %s | %s | %s | %x-%x", desk, verdict, version, sum[:2], sum[2:4])

@@ -20,7 +20,7 @@ func (a *app) runCommand() *cobra.Command {
 	var file string
 	var demo bool
 	cmd := &cobra.Command{
-		Use: "run", Short: "The daemon: read cards, keep every event safe, publish it, show the clerk", Args: cobra.NoArgs,
+		Use: "run", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if demo && file == "" {
 				a.packaged = "" // it shows itself anywhere, whoever starts it
@@ -42,7 +42,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	configFlag(cmd, &file)
-	cmd.Flags().BoolVar(&demo, "demo", false, "a simulated reader taps synthetic cards; temporary data; never a configured server")
+	cmd.Flags().BoolVar(&demo, "demo", false, "")
 	return cmd
 }
 
@@ -73,12 +73,12 @@ func (a *app) daemonOptions(cfg config.Config, demo bool) daemon.Options {
 // announce prints where everything is.
 func (a *app) announce(at daemon.Address) {
 	if at.Server == "" {
-		at.Server = a.say("内置，不开端口", "embedded, no port")
+		at.Server = a.say("embedded_no_port")
 	}
 	if at.Page == "" {
-		at.Page = a.say("关闭", "off")
+		at.Page = a.say("off")
 	}
-	fmt.Fprintf(a.out, "%s %s\n%s %s\n%s %s\n", a.say("页面", "page  "), at.Page, a.say("总线", "server"), at.Server, a.say("数据", "data  "), at.Data)
+	fmt.Fprintf(a.out, "%s %s\n%s %s\n%s %s\n", a.say("page2"), at.Page, a.say("server"), at.Server, a.say("data"), at.Data)
 }
 
 // runtimeFile is where a daemon says how to reach it: beside its queue, and for

@@ -16,26 +16,26 @@ import (
 
 // serviceCommand manages the service of Windows; elsewhere the package does.
 func (a *app) serviceCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "service", Short: a.say("Windows 服务：安装、卸载、启动、停止、状态", "The Windows service: install, uninstall, start, stop, status"),
-		Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	cmd := &cobra.Command{Use: "service",
+		Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return usage(errors.New("a verb is needed"))
+			return usage(texts.Errorf("verb_needed"))
 		}}
-	verb := func(use, zh, en string, run func(context.Context) error) *cobra.Command {
-		return &cobra.Command{Use: use, Short: a.say(zh, en), Args: cobra.NoArgs,
+	verb := func(use, key string, run func(context.Context) error) *cobra.Command {
+		return &cobra.Command{Use: use, Short: a.say(key), Args: noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context()) }}
 	}
 	purge := false
-	uninstall := verb("uninstall", "停止并移除服务；数据保留", "Stop and remove the service; the data stays",
+	uninstall := verb("uninstall", "stop_and_remove_service",
 		func(ctx context.Context) error { return a.serviceUninstall(ctx, purge) })
-	uninstall.Flags().BoolVar(&purge, "purge", false, "destroy queue and settings, too; refused while anything waits for delivery")
-	run := verb("run", "由服务管理器调用", "What the service manager calls", a.serviceRun)
+	uninstall.Flags().BoolVar(&purge, "purge", false, "")
+	run := verb("run", "what_service_manager_calls", a.serviceRun)
 	run.Hidden = true
 	cmd.AddCommand(
-		verb("install", "安装服务，建立数据文件夹", "Install the service and make its folder", a.serviceInstall), uninstall,
-		verb("start", "启动", "Start it", func(ctx context.Context) error { return a.service(ctx, winservice.Start) }),
-		verb("stop", "停止", "Stop it", func(ctx context.Context) error { return a.service(ctx, winservice.Stop) }),
-		verb("status", "状态；未运行时退出码为 1", "What it does; exit code 1 if it does not run", func(context.Context) error { return a.serviceStatus() }),
+		verb("install", "install_service_and_make", a.serviceInstall), uninstall,
+		verb("start", "start", func(ctx context.Context) error { return a.service(ctx, winservice.Start) }),
+		verb("stop", "stop", func(ctx context.Context) error { return a.service(ctx, winservice.Stop) }),
+		verb("status", "what_does_exit_code", func(context.Context) error { return a.serviceStatus() }),
 		run,
 	)
 	return cmd
@@ -54,7 +54,7 @@ func (a *app) serviceInstall(context.Context) error {
 		return a.asAdministrator(err)
 	}
 	for _, n := range notes {
-		fmt.Fprintln(a.err, a.say("未设置：", "not set: ")+n)
+		fmt.Fprintln(a.err, a.say("not_set")+n)
 	}
 	f, err := os.OpenFile(a.packaged, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
@@ -64,7 +64,7 @@ func (a *app) serviceInstall(context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) { // an earlier installation's stays
 		return err
 	}
-	fmt.Fprintf(a.out, a.say("已安装；设置写在 %s，然后 idtap service start\n", "installed; put the desk's settings into %s, then: idtap service start\n"),
+	fmt.Fprintf(a.out, a.say("installed_put_desk_settings"),
 		filepath.Join(a.dataDir(), "conf.d", "50-desk.yaml"))
 	return nil
 }
@@ -81,7 +81,7 @@ func (a *app) serviceUninstall(ctx context.Context, purge bool) error {
 			return err
 		}
 		if code := a.execute(ctx, []string{"outbox", "drained", "--lang", a.lang, "-c", a.packaged}); code != exitOK {
-			return errors.New(a.say("未卸载：以上登记尚未送达；启动服务并等待，或先手工删除队列文件夹", "not uninstalled: what is named above is not delivered; start the service and wait, or delete the queue's folder by hand first"))
+			return texts.Errorf("not_uninstalled_what_named")
 		}
 	}
 	if err := a.service(ctx, winservice.Uninstall); err != nil {
@@ -90,7 +90,7 @@ func (a *app) serviceUninstall(ctx context.Context, purge bool) error {
 	if purge {
 		return os.RemoveAll(a.dataDir())
 	}
-	fmt.Fprintf(a.out, a.say("服务已移除；队列和设置保留在 %s\n", "the service is removed; queue and settings stay in %s\n"), a.dataDir())
+	fmt.Fprintf(a.out, a.say("service_removed_queue_and"), a.dataDir())
 	return nil
 }
 
@@ -101,7 +101,7 @@ func (a *app) service(ctx context.Context, do func(context.Context) error) error
 // asAdministrator adds the remedy to a refusal.
 func (a *app) asAdministrator(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: %s", err, a.say("请在以管理员身份运行的控制台中执行", "run it in a console that was started as administrator"))
+		return remedy(err, "run_in_console_was")
 	}
 	return err
 }
@@ -112,7 +112,7 @@ func (a *app) serviceStatus() error {
 	case err != nil:
 		return err
 	case !s.Installed:
-		fmt.Fprintln(a.out, a.say("未安装", "not installed"))
+		fmt.Fprintln(a.out, a.say("not_installed"))
 	default:
 		fmt.Fprintf(a.out, "%s, pid %d, exit %d\n", s.State, s.PID, s.Exit)
 	}

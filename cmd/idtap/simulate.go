@@ -38,24 +38,21 @@ type simulation struct {
 func (a *app) simulateCommand() *cobra.Command {
 	var s simulation
 	cmd := &cobra.Command{
-		Use:   "simulate (--pty | --tcp ADDR | --vpcd ADDR)",
-		Short: a.say("模拟读卡器，供其他程序打开", "A simulated reader that other programs can open"),
-		Long: a.say(
-			"模拟读卡器。第一行单独输出地址，随后逐张放卡、等待读取、取走，直到 Ctrl-C。格式见 docs/simulator.md。",
-			"A simulated reader. Its address is the first line, alone; then cards are placed, read and lifted one after\nanother until Ctrl-C. docs/simulator.md documents the formats."),
-		Args: cobra.NoArgs,
+		Use: "simulate (--pty | --tcp ADDR | --vpcd ADDR)",
+
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd.Context(), s) },
 	}
 	f := cmd.Flags()
-	f.BoolVar(&s.pty, "pty", false, "serve a pseudo terminal (Linux)")
-	f.StringVar(&s.tcp, "tcp", "", "serve a TCP address, e.g. 127.0.0.1:8234; port 0 picks one")
-	f.StringVar(&s.vpcd, "vpcd", "", "be the card in a slot of vpcd, the virtual PC/SC reader, e.g. 127.0.0.1:35963; see docs/pcsc.md")
-	f.StringVar(&s.cards, "cards", "seed:1", "cards file, or seed:N for generated cards")
-	f.IntVar(&s.baud, "baud", sam.Rates[0], "bits per second of the line")
-	f.StringVar(&s.fault, "fault", "", "what the line does to answers, e.g. flip=0.02,split=7,junk=0.1,stall=13")
-	f.StringVar(&s.quirk, "quirk", "", "what the firmware does differently, e.g. refinds,power-up=2s")
-	f.DurationVar(&s.every, "every", 2*time.Second, "shortest time from one card to the next")
-	f.BoolVar(&s.repeat, "repeat", false, "begin again after the last card")
+	f.BoolVar(&s.pty, "pty", false, "")
+	f.StringVar(&s.tcp, "tcp", "", "")
+	f.StringVar(&s.vpcd, "vpcd", "", "")
+	f.StringVar(&s.cards, "cards", "seed:1", "")
+	f.IntVar(&s.baud, "baud", sam.Rates[0], "")
+	f.StringVar(&s.fault, "fault", "", "")
+	f.StringVar(&s.quirk, "quirk", "", "")
+	f.DurationVar(&s.every, "every", 2*time.Second, "")
+	f.BoolVar(&s.repeat, "repeat", false, "")
 	return cmd
 }
 
@@ -104,20 +101,20 @@ func (s simulation) options() (mock.Options, error) {
 		}
 	}
 	if asked != 1 {
-		return mock.Options{}, errors.New("want one of --pty, --tcp ADDR and --vpcd ADDR")
+		return mock.Options{}, texts.Errorf("want_line")
 	}
 	if !slices.Contains(sam.Rates, s.baud) {
-		return mock.Options{}, fmt.Errorf("--baud %d: want one of %v", s.baud, sam.Rates)
+		return mock.Options{}, texts.Errorf("want_baud", s.baud, sam.Rates)
 	}
 	if s.every < 0 {
-		return mock.Options{}, fmt.Errorf("--every %v: want a duration of 0 or more", s.every)
+		return mock.Options{}, texts.Errorf("want_every", s.every)
 	}
 	faults, err := mock.ParseFaults(s.fault)
 	if err != nil {
 		return mock.Options{}, fmt.Errorf("--%w", err)
 	}
 	if s.tcp == "" && faults.Has("unplug") {
-		return mock.Options{}, errors.New("--fault unplug: only a TCP address comes back under its name; use --tcp")
+		return mock.Options{}, texts.Errorf("unplug_tcp")
 	}
 	quirks, err := mock.ParseQuirks(s.quirk)
 	if err != nil {

@@ -43,11 +43,7 @@ func (a *app) tailCommand() *cobra.Command {
 	var file, server string
 	t := &follower{app: a}
 	cmd := &cobra.Command{
-		Use: "tail", Short: "Follow the published events", Args: cobra.NoArgs,
-		Long: "Follows events as they are stored, one masked line each; --json prints them whole, one JSON line each.\n" +
-			"Without --server it looks where the running daemon publishes. Logins come from the configuration's nats\n" +
-			"section, a daemon's own server needs none. Sealed events stay sealed without --decrypt-key.\n" +
-			"Each line says where an event is not signed, or not by a key that --trust names for its desk.",
+		Use: "tail", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := a.loadConfig(file)
 			if err != nil {
@@ -57,18 +53,18 @@ func (a *app) tailCommand() *cobra.Command {
 		},
 	}
 	configFlag(cmd, &file)
-	cmd.Flags().StringVar(&server, "server", "", "NATS server, e.g. nats://127.0.0.1:4222; none: where the running daemon publishes")
-	cmd.Flags().StringVar(&t.subject, "subject", "idtap.v1.>", "subjects to follow; idtap.status.v1.> for the readers' states")
-	cmd.Flags().StringVar(&t.keyFile, "decrypt-key", "", "private key file that opens sealed events")
-	cmd.Flags().StringVar(&t.list, "trust", "", "list of the desks' signing keys (idtap bus trust) / 各服务台签名公钥的清单")
-	cmd.Flags().StringVar(&t.listBy, "trust-by", "", "public nkey of the administrator who signed the list / 清单签名者的公钥")
-	cmd.Flags().BoolVar(&t.asJSON, "json", false, "whole events, personal data included, one JSON line each")
+	cmd.Flags().StringVar(&server, "server", "", "")
+	cmd.Flags().StringVar(&t.subject, "subject", "idtap.v1.>", "")
+	cmd.Flags().StringVar(&t.keyFile, "decrypt-key", "", "")
+	cmd.Flags().StringVar(&t.list, "trust", "", "")
+	cmd.Flags().StringVar(&t.listBy, "trust-by", "", "")
+	cmd.Flags().BoolVar(&t.asJSON, "json", false, "")
 	return cmd
 }
 
 func (t *follower) run(ctx context.Context, cfg config.Config, url string) error {
 	if !isSubject(t.subject) {
-		return usage(fmt.Errorf("--subject %q: %s", t.subject, t.say("不是主题：各段以点分隔，不能为空，> 只能在末尾", "no subject: tokens between dots, none empty, > only at the end")))
+		return usage(texts.Errorf("want_subject", t.subject))
 	}
 	if t.keyFile != "" {
 		text, err := os.ReadFile(t.keyFile)
@@ -83,7 +79,7 @@ func (t *follower) run(ctx context.Context, cfg config.Config, url string) error
 	}
 	if t.list != "" || t.listBy != "" {
 		if t.list == "" || t.listBy == "" {
-			return usage(errors.New(t.say("--trust 与 --trust-by 要一起使用", "--trust and --trust-by go together")))
+			return usage(texts.Errorf("trust_and_trust_by"))
 		}
 		trust, err := t.readTrust(t.list, t.listBy)
 		if err != nil {
@@ -104,7 +100,7 @@ func (t *follower) run(ctx context.Context, cfg config.Config, url string) error
 		return err
 	}
 	defer stop()
-	t.note("正在跟踪 %s（%s），Ctrl-C 结束", "following %s on %s; Ctrl-C ends", t.subject, nc.ConnectedUrlRedacted())
+	t.note("following_on_ctrl_c", t.subject, nc.ConnectedUrlRedacted())
 	<-ctx.Done()
 	return nil
 }
@@ -132,10 +128,10 @@ func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				t.note("连接中断，正在重连", "the connection is lost; connecting again")
+				t.note("connection_lost_connecting_again")
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { t.note("已重新连接", "connected again") }),
+		nats.ReconnectHandler(func(*nats.Conn) { t.note("connected_again") }),
 	}
 	switch {
 	case url != "":
@@ -160,11 +156,9 @@ func (t *follower) connect(cfg config.Config, url string) (nc *nats.Conn, stream
 	case errors.As(err, &file):
 		return nil, "", usage(err)
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return nil, "", fmt.Errorf("%w: %s", err, t.say("登录被拒绝：请在配置的 nats 一节给出可读取事件的凭据",
-			"the login is refused: give credentials that may read events in the configuration's nats section"))
+		return nil, "", remedy(err, "login_refused_give_credentials")
 	}
-	return nil, "", fmt.Errorf("%s: %w: %s", redacted(server.URL), err, t.say("连不上服务器：请确认地址、端口、防火墙，以及 idtap run 是否在运行",
-		"cannot reach the server: check address, port and firewall, and that idtap run is running"))
+	return nil, "", texts.Errorf("about", redacted(server.URL), remedy(err, "cannot_reach_server_check"))
 }
 
 // runningDaemon reads what a daemon here has left for others: the configured
@@ -177,15 +171,13 @@ func (t *follower) runningDaemon(cfg config.Config) (daemon.Runtime, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:
-			return r, fmt.Errorf("%w: %s", err, t.say("请用运行守护进程的用户执行", "run this as the user that runs the daemon"))
+			return r, remedy(err, "run_this_as_user")
 		case r.URL == "":
-			return r, errors.New(t.say("守护进程的内置服务器没有开端口：设置 nats.embedded.listen: 127.0.0.1:4222 后重启，或用 --server",
-				"the daemon's embedded server opens no port: set nats.embedded.listen: 127.0.0.1:4222 and restart it, or use --server"))
+			return r, texts.Errorf("daemon_embedded_server_opens")
 		}
 		return r, nil
 	}
-	return daemon.Runtime{}, errors.New(t.say("没有正在运行的守护进程：先执行 idtap run（或 idtap run --demo），或用 --server 指定服务器",
-		"no daemon is running here: start idtap run (or idtap run --demo), or name a server with --server"))
+	return daemon.Runtime{}, texts.Errorf("no_daemon_running_here")
 }
 
 // follow begins with what is stored from now on. A lost connection is picked up
@@ -242,15 +234,13 @@ func (t *follower) explain(ctx context.Context, stream string, err error) error 
 	}
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		return fmt.Errorf("%w: %s", err, t.say("没有读取的权限：请使用可创建消费者的凭据；服务台的凭据只能发布",
-			"no permission to read: use credentials that may create consumers; a desk's own may only publish"))
+		return remedy(err, "no_permission_read_use")
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("%w: %s: %s", err, stream, t.say("请检查 nats.stream，或请管理员执行 idtap bus init",
-			"check nats.stream, or have an administrator run idtap bus init"))
+		return texts.Errorf("with_remedy", err, texts.Say("about", stream, texts.Say("check_nats_stream_or")))
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("%w: %s", err, t.say("这台服务器没有启用 JetStream", "this server or account has no JetStream"))
+		return remedy(err, "this_server_or_account")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return fmt.Errorf("%w: %s", err, t.say("服务器没有答复：请稍后再试，并检查凭据的权限", "the server does not answer: try again, and check what the credentials may do"))
+		return remedy(err, "server_does_not_answer")
 	}
 	return err
 }
@@ -259,14 +249,14 @@ func (t *follower) explain(ctx context.Context, stream string, err error) error 
 func (t *follower) show(header map[string][]string, subject string, data []byte) {
 	env, err := event.ParseEnvelope(header, subject)
 	if err != nil {
-		t.note("忽略一条外来消息：%v", "passed over: %v", err)
+		t.note("passed_over", err)
 		return
 	}
 	mark := t.signature(env, data)
 	if env.Content == event.ContentJOSE && t.key != nil {
 		opened, err := event.Open(data, env, *t.key)
 		if err != nil {
-			t.note("%s 无法解密：%v", "%s stays sealed: %v", env.ID, err)
+			t.note("stays_sealed", env.ID, err)
 		} else {
 			env.Content, env.Suite, data = event.ContentJSON, "", opened
 		}
@@ -275,12 +265,12 @@ func (t *follower) show(header map[string][]string, subject string, data []byte)
 	if t.asJSON {
 		whole, err := event.MarshalCloudEvent(env, data)
 		if err != nil {
-			t.note("%s 的数据不是 JSON", "%s: its data is no JSON", env.ID)
+			t.note("its_data_no_json", env.ID)
 			return
 		}
 		line = string(whole)
 		if mark != "" {
-			t.note("%s：%s", "%s: %s", env.ID, mark)
+			t.note("about", env.ID, mark)
 		}
 	} else {
 		shown := env
@@ -304,22 +294,22 @@ func (t *follower) signature(env event.Envelope, body []byte) string {
 	}
 	switch {
 	case errors.Is(err, event.ErrUnsigned):
-		return t.say("未签名", "not signed")
+		return t.say("not_signed")
 	case errors.Is(err, event.ErrSigner):
-		return t.say("签名错误：签名者不在该服务台此时的清单中", "wrong signature: the list does not name the signer for this desk then")
+		return t.say("wrong_signature_list_does")
 	case err != nil:
-		return t.say("签名错误：事件被改动", "wrong signature: the event was changed")
+		return t.say("wrong_signature_event_was")
 	case t.trust == nil:
-		return t.say("签名者未核对", "signer not checked")
+		return t.say("signer_not_checked")
 	}
 	return ""
 }
 
 // note tells the person something that is no result.
-func (t *follower) note(zh, en string, args ...any) {
+func (t *follower) note(key string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	fmt.Fprintf(t.err, "idtap: "+t.say(zh, en)+"\n", args...)
+	fmt.Fprintln(t.err, "idtap:", t.say(key, args...))
 }
 
 // redacted is a server address without a password in it.

@@ -28,17 +28,11 @@ type trustFlags struct {
 
 func (a *app) busTrustCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "trust", Args: cobra.NoArgs,
-		Short: "The desks' signing keys, as a list that an administrator signs / 各服务台的签名公钥，由管理员签名的清单",
-		Long: "Keeps the public keys that desks sign events with, each with its desk, from and to. Registries check events\n" +
-			"against the list (event.ParseTrust, idtap tail --trust); docs/events.md, \"Who sent it\". Old keys stay on the\n" +
-			"list with their end: events of their time are still verified. The administrator's key is any nkey seed\n" +
-			"(idtap keys generate --signing NAME); its public half goes to the registries another way than the list.\n\n" +
-			"保存各服务台签名用的公钥（服务台、起、止）。登记系统据此核对事件。旧密钥保留在清单中，只写明截止时间。\n" +
-			"管理员的密钥为任意 nkey 种子；其公钥须经另外的途径交给登记系统。",
+		Use: "trust", Args: noArgs,
+
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cmd.Help()
-			return usage(errors.New(a.say("需要 add、end、list 或 verify", "add, end, list or verify is needed")))
+			return usage(texts.Errorf("add_end_list_or"))
 		},
 	}
 	cmd.AddCommand(a.trustAddCommand(), a.trustEndCommand(), a.trustListCommand(), a.trustVerifyCommand())
@@ -48,38 +42,33 @@ func (a *app) busTrustCommand() *cobra.Command {
 func (a *app) trustAddCommand() *cobra.Command {
 	var f trustFlags
 	cmd := &cobra.Command{
-		Use: "add LIST KEY...", Args: cobra.MinimumNArgs(2),
-		Short: "Add desks' keys; a list that is not there is made / 加入服务台的公钥",
-		Long: "KEY is a public nkey (U...), or a file: a .creds file, a JWT, or a public nkey. The desk is the JWT's name, or\n" +
-			"--desk. A key counts from the JWT's issue, else from now: give --from where the desk's queue may still hold\n" +
-			"older events, which the new key will sign.\n\n" +
-			"KEY 为公钥（U...）或文件（.creds、JWT、公钥）。服务台取 JWT 的名称或 --desk。密钥自 JWT 签发时起、否则自现在起有效；\n" +
-			"若服务台队列中可能还有更早的事件，请用 --from。",
+		Use: "add LIST KEY...", Args: minArgs(2),
+
 		RunE: func(_ *cobra.Command, args []string) error { return a.trustAdd(f, args[0], args[1:]) },
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.desk, "desk", "", "desk id, where the key does not say it / 服务台编号")
-	fl.StringVar(&f.from, "from", "", "first moment, e.g. 2026-11-25 or 2026-11-25T09:00:00Z / 起")
-	fl.StringVar(&f.to, "to", "", "first moment after; none: until further notice / 止")
+	fl.StringVar(&f.desk, "desk", "", "")
+	fl.StringVar(&f.from, "from", "", "")
+	fl.StringVar(&f.to, "to", "", "")
 	return cmd
 }
 
 func (f *trustFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.key, "key", "", "the administrator's nkey seed file, which signs the list / 管理员的 nkey 种子文件")
+	cmd.Flags().StringVar(&f.key, "key", "", "")
 }
 
 func (a *app) trustEndCommand() *cobra.Command {
 	var f trustFlags
 	cmd := &cobra.Command{
-		Use: "end LIST KEY...", Args: cobra.MinimumNArgs(2),
-		Short: "End keys: lost, or replaced by another / 终止公钥：遗失或已更换",
+		Use: "end LIST KEY...", Args: minArgs(2),
+
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.trustEnd(f, args[0], args[1:])
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&f.to, "at", "", "first moment at which they do not count; none: now / 何时起无效")
+	cmd.Flags().StringVar(&f.to, "at", "", "")
 	return cmd
 }
 
@@ -87,7 +76,7 @@ func (a *app) trustListCommand() *cobra.Command {
 	var by string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list LIST", Args: cobra.ExactArgs(1), Short: "Print the list / 打印清单",
+		Use: "list LIST", Args: exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			t, err := a.readTrust(args[0], by)
 			if err != nil {
@@ -104,23 +93,23 @@ func (a *app) trustListCommand() *cobra.Command {
 				fmt.Fprintf(a.out, "%-40s  %s  %s  %s\n", k.Desk, k.Key, k.From.Format(time.RFC3339), to)
 			}
 			if by == "" {
-				fmt.Fprintf(a.err, a.say("idtap: 由 %s 签名；未核对（用 --by）\n", "idtap: signed by %s, which was not compared (--by)\n"), t.Signer)
+				fmt.Fprintf(a.err, a.say("idtap_signed_by_which"), t.Signer)
 			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&by, "by", "", "the administrator's public nkey / 管理员的公钥")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as JSON / 输出 JSON")
+	cmd.Flags().StringVar(&by, "by", "", "")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "")
 	return cmd
 }
 
 func (a *app) trustVerifyCommand() *cobra.Command {
 	var by string
 	cmd := &cobra.Command{
-		Use: "verify LIST", Args: cobra.ExactArgs(1), Short: "Check who signed the list and that it is whole / 核对清单的签名",
+		Use: "verify LIST", Args: exactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if by == "" {
-				return usage(errors.New(a.say("需要 --by：管理员的公钥", "--by is needed: the administrator's public nkey")))
+				return usage(texts.Errorf("by_needed_administrator_public"))
 			}
 			t, err := a.readTrust(args[0], by)
 			if err != nil {
@@ -130,12 +119,12 @@ func (a *app) trustVerifyCommand() *cobra.Command {
 			for _, k := range t.Keys() {
 				desks[k.Desk] = true
 			}
-			fmt.Fprintf(a.out, a.say("正确：%d 个服务台的 %d 把公钥，签名时间 %s\n", "ok: %d desks, %d keys, signed %s\n"),
+			fmt.Fprintf(a.out, a.say("ok_desks_keys_signed"),
 				len(desks), len(t.Keys()), t.Made.Format(time.RFC3339))
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&by, "by", "", "the administrator's public nkey / 管理员的公钥")
+	cmd.Flags().StringVar(&by, "by", "", "")
 	return cmd
 }
 
@@ -151,7 +140,7 @@ func (a *app) readTrust(path, by string) (event.Trust, error) {
 	}
 	t, err := parse(text)
 	if err != nil {
-		return t, fmt.Errorf("%s: %w: %s", path, err, a.say("请向管理员另取一份", "get another copy from the administrators"))
+		return t, texts.Errorf("about", path, remedy(err, "get_another_copy_from"))
 	}
 	return t, nil
 }
@@ -190,7 +179,7 @@ func (a *app) trustEnd(f trustFlags, path string, ended []string) error {
 		for _, key := range ended {
 			i := slices.IndexFunc(keys, func(k event.TrustedKey) bool { return k.Key == key })
 			if i < 0 {
-				return nil, fmt.Errorf("%s: %s", key, a.say("不在清单中", "not on the list"))
+				return nil, texts.Errorf("about", key, texts.Say("not_on_list"))
 			}
 			for ; i < len(keys); i++ {
 				if keys[i].Key == key {
@@ -206,7 +195,7 @@ func (a *app) trustEnd(f trustFlags, path string, ended []string) error {
 // signs it now: a list of another is not signed unread.
 func (a *app) editTrust(keyFile, path string, create bool, edit func([]event.TrustedKey) ([]event.TrustedKey, error)) error {
 	if keyFile == "" {
-		return usage(errors.New(a.say("需要 --key：管理员的 nkey 种子文件", "--key is needed: the administrator's nkey seed file")))
+		return usage(texts.Errorf("key_needed_administrator_nkey"))
 	}
 	seed, err := os.ReadFile(keyFile)
 	if err != nil {
@@ -242,7 +231,7 @@ func (a *app) editTrust(keyFile, path string, create bool, edit func([]event.Tru
 	if err := replaceFile(path, text); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, a.say("%s：%d 把公钥，由 %s 签名\n", "%s: %d keys, signed by %s\n"), path, len(keys), public)
+	fmt.Fprintf(a.out, a.say("keys_signed_by"), path, len(keys), public)
 	return nil
 }
 
@@ -252,14 +241,14 @@ func (a *app) trustedKey(source, desk string) (event.TrustedKey, error) {
 	if !nkeys.IsValidPublicUserKey(source) {
 		text, err := os.ReadFile(source)
 		if err != nil {
-			return k, errors.New(a.say("既不是公钥（U...），也不是可读的文件", "neither a public nkey (U...) nor a file that can be read"))
+			return k, texts.Errorf("neither_public_nkey_u")
 		}
 		defer clear(text)
 		k.Key = strings.TrimSpace(string(text))
 		if token, err := nkeys.ParseDecoratedJWT(text); err == nil && !nkeys.IsValidPublicUserKey(k.Key) {
 			claims, err := jwt.DecodeUserClaims(token)
 			if err != nil {
-				return k, errors.New(a.say("不是用户的 JWT 或公钥", "neither the JWT of a user nor a public nkey"))
+				return k, texts.Errorf("neither_jwt_user_nor")
 			}
 			k.Key, k.From = claims.Subject, time.Unix(claims.IssuedAt, 0)
 			if desk == "" {
@@ -268,10 +257,10 @@ func (a *app) trustedKey(source, desk string) (event.TrustedKey, error) {
 		}
 	}
 	if !nkeys.IsValidPublicUserKey(k.Key) {
-		return k, errors.New(a.say("不是用户的 JWT 或公钥", "neither the JWT of a user nor a public nkey"))
+		return k, texts.Errorf("neither_jwt_user_nor")
 	}
 	if !event.ValidDeskID(k.Desk) {
-		return k, fmt.Errorf(a.say("%q 不是服务台编号：用 --desk", "%q is not a desk id: give --desk"), k.Desk)
+		return k, texts.Errorf("not_desk_id_give", k.Desk)
 	}
 	return k, nil
 }
@@ -286,7 +275,7 @@ func moment(flag, text string, none time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return none, fmt.Errorf("%s %q: want 2026-11-25 or 2026-11-25T09:00:00Z", flag, text)
+	return none, texts.Errorf("want_moment", flag, text)
 }
 
 // replaceFile replaces a file as a whole or not at all.
@@ -320,6 +309,6 @@ func (a *app) generateSigningKey(name string) error {
 	if err := securefile.WriteNew(name+".nk", append(seed, '\n')); err != nil {
 		return a.exists(err)
 	}
-	fmt.Fprintf(a.out, "%s.nk  %s\n%s\n", name, a.say("私钥：desk.signing_key，或 idtap bus trust 的 --key", "private: desk.signing_key, or --key of idtap bus trust"), public)
+	fmt.Fprintf(a.out, "%s.nk  %s\n%s\n", name, a.say("private_desk_signing_key"), public)
 	return nil
 }

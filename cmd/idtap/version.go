@@ -49,7 +49,7 @@ func builtAt() time.Time {
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Version, commit, Go, and which drivers are built in", Args: cobra.NoArgs,
+		Use: "version", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintf(a.out, "idtap %s\ncommit %s\n%s %s/%s\n", version, commit(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			drivers := a.drivers()

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -32,7 +31,7 @@ func (g *Examiner) record(spec driver.Spec, header trace.Header, personal bool, 
 	recorded := trace.NewWriter(out, g.clock, header, !personal)
 	end, ok := g.watched.Of(spec.Name).Record(recorded)
 	if !ok {
-		return errors.New("somebody else records this reader")
+		return texts.Errorf("recorded")
 	}
 	go func() {
 		<-stop
@@ -57,7 +56,7 @@ func newSpill() *spill {
 	return s
 }
 
-var errSpill = errors.New("the recording could not be written fast enough")
+var errSpill = texts.Errorf("spilled")
 
 func (s *spill) Write(p []byte) (int, error) {
 	s.mu.Lock()

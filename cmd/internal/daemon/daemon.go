@@ -151,8 +151,7 @@ func (d *daemon) startPage(ctx context.Context, clock clockwork.Clock, m *monito
 			return err
 		}
 		if !d.o.Demo || try == demoPorts {
-			return fmt.Errorf("%w: %s", err, d.o.say("请停用占用该端口的程序（也许是另一个 idtap），或把 desk_page.listen 改为别的端口",
-				"stop the program that has the port (another idtap?), or set desk_page.listen to another one"))
+			return texts.Errorf("port_taken", err)
 		}
 		p.Listen = nextPort(p.Listen)
 	}

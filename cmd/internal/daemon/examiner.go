@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -140,10 +139,10 @@ func (g *Examiner) page() string {
 
 func (g *Examiner) configCheck() diagnosis.Check {
 	return diagnosis.Check{Name: "config", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
-		s.Fact(diagnosis.Say("服务台", "desk"), "%s", g.cfg.Desk.ID)
+		s.Fact(texts.Say("desk"), "%s", g.cfg.Desk.ID)
 		for _, w := range g.cfg.Warnings {
 			e := configWarning
-			e.What = diagnosis.Say(w.Zh, w.En)
+			e.What = w
 			s.Find(e, "")
 		}
 	}}
@@ -152,7 +151,7 @@ func (g *Examiner) configCheck() diagnosis.Check {
 // daemonCheck looks for the daemon of this desk where it cannot be asked.
 func (g *Examiner) daemonCheck() diagnosis.Check {
 	return diagnosis.Check{Name: "daemon", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
-		running := diagnosis.Say("守护进程", "daemon")
+		running := texts.Say("daemon")
 		if g.live != nil {
 			s.Fact(running, "pid %d, %s", os.Getpid(), g.clock.Since(g.live.started).Round(time.Second))
 			return
@@ -203,7 +202,7 @@ const connectGrace = 3 * time.Second
 
 func (g *Examiner) busTold(ctx context.Context, s *diagnosis.Sheet) {
 	if g.live == nil {
-		s.NotChecked(diagnosis.Say("内置服务器随守护进程启动", "the embedded server starts with the daemon"))
+		s.NotChecked(texts.Say("embedded_with_daemon"))
 		return
 	}
 	h := g.live.bus.Health()
@@ -212,10 +211,10 @@ func (g *Examiner) busTold(ctx context.Context, s *diagnosis.Sheet) {
 		h = g.live.bus.Health()
 	}
 	if h.Local {
-		s.Fact(diagnosis.Say("内置服务器：登记保存在本机，不向外发送", "embedded server: events are kept on this desk, not sent"), "%s", h.Stream)
+		s.Fact(texts.Say("embedded_local"), "%s", h.Stream)
 	}
 	if h.Mode != "" {
-		s.Fact(diagnosis.Say("防重复方式", "duplicates are kept out by"), "%s", h.Mode)
+		s.Fact(texts.Say("duplicates_by"), "%s", h.Mode)
 	}
 	s.Add(bus.Told(h, g.clock.Now())...)
 }
@@ -238,7 +237,7 @@ func (g *Examiner) readerChecks(ctx context.Context) []diagnosis.Check {
 			if g.live != nil {
 				g.running(ctx, s, spec)
 			} else if pid := outbox.Owner(g.cfg.Outbox.Dir); pid != 0 && diagnosis.Running(pid) {
-				s.NotChecked(diagnosis.Say("守护进程正在使用，无法询问", "the daemon has it and cannot be asked"))
+				s.NotChecked(texts.Say("daemon_has_it"))
 			} else {
 				g.examine(ctx, s, spec)
 			}
@@ -324,7 +323,7 @@ func (g *Examiner) running(ctx context.Context, s *diagnosis.Sheet, spec driver.
 	watched := g.watched.Of(spec.Name)
 	module := s.In(diagnosis.SAM)
 	if !known {
-		module.NotChecked(diagnosis.Say(spec.Name+"：还没有状态", spec.Name+": no state yet"))
+		module.NotChecked(texts.Say("no_state_yet", spec.Name))
 		return
 	}
 	switch state.Phase {
@@ -361,24 +360,17 @@ func (g *Examiner) running(ctx context.Context, s *diagnosis.Sheet, spec driver.
 	}
 	sam.Identified(module, spec.Name, state.Identity, watched.Times)
 	c := state.Counts
-	module.Fact(diagnosis.Say(spec.Name+" 自启动以来", spec.Name+" since the start"), "%d taps, %d reads, %d line errors, opened again %d times",
-		c.Taps, c.Reads, c.LineErrors, c.Reopened)
+	module.Fact(texts.Say("since_start", spec.Name), "%s", texts.Say("counts", c.Taps, c.Reads, c.LineErrors, c.Reopened))
 	if bad := watched.LineErrors(noisyWithin); bad >= noisyFrom {
-		module.Find(sam.Noisy, spec.Name, fmt.Sprintf("%d errors in the last %s", bad, noisyWithin))
+		module.Find(sam.Noisy, spec.Name, texts.Say("noisy", bad, noisyWithin))
 		return
 	}
 	sam.Pace(module, spec.Name, state.Identity.Baud, watched.Times)
 }
 
 var (
-	configWarning = diagnosis.Entry{Code: "config_warning", Level: diagnosis.Warning, Who: diagnosis.Technician,
-		What: diagnosis.Say("配置有缺漏", "The configuration leaves something open"),
-		Why:  diagnosis.Say("能运行，但事件中会缺少内容", "It works, but events will lack something"),
-		Do:   diagnosis.Say("补全所示的配置项", "Set the key shown")}
-	daemonSilent = diagnosis.Entry{Code: "daemon_silent", Level: diagnosis.Warning, Who: diagnosis.Technician,
-		What: diagnosis.Say("守护进程在运行，但无法询问", "The daemon runs but cannot be asked"),
-		Why:  diagnosis.Say("它由另一个用户运行，或没有回应", "It runs as another user, or does not answer"),
-		Do:   diagnosis.Say("用运行它的用户或 root 执行 idtap diag；仍不行则重启服务", "Run idtap diag as that user or as root; failing that, restart the service")}
+	configWarning = diagnosis.NewEntry(texts, "config_warning", diagnosis.Warning)
+	daemonSilent  = diagnosis.NewEntry(texts, "daemon_silent", diagnosis.Warning)
 )
 
 // Entries are what the daemon and its diagnosis find themselves.
@@ -386,6 +378,6 @@ func Entries() []diagnosis.Entry { return []diagnosis.Entry{configWarning, daemo
 
 // Errors of what somebody asked to look at.
 var (
-	ErrNoSuchReader = errors.New("no reader of that name is configured")
-	ErrNoPort       = errors.New("this is no port that can be asked")
+	ErrNoSuchReader = texts.Errorf("no_such_reader")
+	ErrNoPort       = texts.Errorf("no_port")
 )

@@ -19,14 +19,14 @@ import (
 func NewLogger(w io.Writer, level, format string, colour bool) (zerolog.Logger, error) {
 	l, err := zerolog.ParseLevel(level)
 	if err != nil || level == "" {
-		return zerolog.Nop(), &ConfigError{fmt.Errorf("log level %q: want trace, debug, info, warn, error or disabled", level)}
+		return zerolog.Nop(), &ConfigError{texts.Errorf("want_level", level)}
 	}
 	switch format {
 	case "console":
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !colour}
 	case "json":
 	default:
-		return zerolog.Nop(), &ConfigError{fmt.Errorf("log format %q: want console or json", format)}
+		return zerolog.Nop(), &ConfigError{texts.Errorf("want_format", format)}
 	}
 	return zerolog.New(w).Level(l).With().Timestamp().Logger(), nil
 }

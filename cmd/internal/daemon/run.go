@@ -36,13 +36,6 @@ func (o Options) clock() clockwork.Clock {
 	return o.Clock
 }
 
-func (o Options) say(zh, en string) string {
-	if o.Lang == "zh" {
-		return zh
-	}
-	return en
-}
-
 func (o Options) notify(state string) {
 	if err := o.Manager.Notify(state); err != nil {
 		o.Log.Warn().Err(err).Str("state", state).Msg("the service manager cannot be told")

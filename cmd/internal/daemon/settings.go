@@ -41,7 +41,7 @@ func recipients(list []config.Recipient) ([]event.Recipient, error) {
 	for i, r := range list {
 		text, err := os.ReadFile(r.Key)
 		if err != nil {
-			return nil, fmt.Errorf("nats.encrypt_to[%d].key: %w", i, err)
+			return nil, texts.Errorf("key_file", i, err)
 		}
 		key, err := event.ParsePublicKey(text)
 		if err != nil {
@@ -66,7 +66,7 @@ func refKey(file string, own []byte) ([]byte, error) {
 	}
 	key := strings.TrimSpace(string(b))
 	if len(key) < 32 {
-		return nil, &ConfigError{fmt.Errorf("desk.ref_key_file %s: want at least 32 characters of key", file)}
+		return nil, &ConfigError{texts.Errorf("want_key_length", file)}
 	}
 	return []byte(key), nil
 }

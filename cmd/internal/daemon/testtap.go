@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"idtap/driver"
 	"idtap/driver/diagnosis"
 	"idtap/driver/sam"
+	"idtap/internal/text"
 	"idtap/publisher"
 	"idtap/reader"
 	"idtap/reader/identity"
@@ -23,7 +22,7 @@ const TapWait = 20 * time.Second
 const slowTap = 2 * time.Second
 
 var tapNotAsked = diagnosis.Check{Name: "test-tap", Group: diagnosis.Cards, Run: func(_ context.Context, s *diagnosis.Sheet) {
-	s.NotChecked(diagnosis.Say("未要求（--tap 测试刷卡，不发布）", "not asked for (--tap: a test tap, never published)"))
+	s.NotChecked(texts.Say("not_asked"))
 }}
 
 // sink hands taps to the intake, but for those that a test waits for.
@@ -51,7 +50,7 @@ func (s *sink) Tap(ctx context.Context, t reader.Tap) error {
 	return s.Intake.Tap(ctx, t)
 }
 
-var errTested = errors.New("another test tap waits for a card on this reader")
+var errTested = texts.Errorf("tested")
 
 // next waits for the next tap on a reader and keeps it from being published.
 func (s *sink) next(ctx context.Context, name string) (reader.Tap, error) {
@@ -90,37 +89,38 @@ func (g *Examiner) tapCheck() diagnosis.Check {
 	return diagnosis.Check{Name: "test-tap", Group: diagnosis.Cards, Run: func(ctx context.Context, s *diagnosis.Sheet) {
 		spec, err := g.oneReader(ctx)
 		if err != nil {
-			s.NotChecked(diagnosis.Say("请用 --reader 指定读卡器", "name the reader with --reader"))
+			s.NotChecked(texts.Say("which_reader"))
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, TapWait)
 		defer cancel()
 		tap, baud, err := g.awaitTap(ctx, spec)
 		if err != nil {
-			s.NotChecked(diagnosis.Say("没有等到证件", "no card was read in time"))
+			s.NotChecked(texts.Say("no_card"))
 			return
 		}
 		times := g.watched.Of(spec.Name).Times
 		for _, c := range []struct {
-			code   sam.Code
-			zh, en string
-		}{{sam.CmdFind, "寻卡", "find"}, {sam.CmdSelect, "选卡", "select"}, {sam.CmdReadText, "读取文字和照片", "read text and photo"}, {sam.CmdReadAddress, "读取追加地址", "read addresses"}} {
+			code sam.Code
+			step text.Text
+		}{{sam.CmdFind, texts.Say("step_find")}, {sam.CmdSelect, texts.Say("step_select")}, {sam.CmdReadText, texts.Say("step_text")},
+			{sam.CmdReadAddress, texts.Say("step_address")}} {
 			if e, ok := times.Last(c.code); ok {
-				s.Fact(diagnosis.Say(c.zh, c.en), "%d ms, wire %d ms", e.Took.Milliseconds(), e.Wire(baud).Milliseconds())
+				s.Fact(c.step, "%s", texts.Say("on_wire", e.Took.Milliseconds(), e.Wire(baud).Milliseconds()))
 			}
 		}
 		var codes []string
 		for _, f := range tap.Checked.Findings {
 			codes = append(codes, f.Code)
 		}
-		s.Fact(diagnosis.Say("证件", "card"), "%s, %s", tap.Checked.Kind, strings.Join(append(codes, worst(tap.Checked)), ", "))
+		s.Fact(texts.Say("card"), "%s, %s", tap.Checked.Kind, strings.Join(append(codes, worst(tap.Checked)), ", "))
 		wire := sam.WholeRead(baud) * time.Duration(max(tap.Attempts, 1))
-		s.Fact(diagnosis.Say("合计", "in all"), "%d ms in %d reads, wire %d ms", tap.ReadTime.Milliseconds(), tap.Attempts, wire.Milliseconds())
+		s.Fact(texts.Say("in_all"), "%s", texts.Say("tap_took", tap.ReadTime.Milliseconds(), tap.Attempts, wire.Milliseconds()))
 		if tap.ReadTime > wire+slowTap {
-			s.Find(sam.Slow, spec.Name, fmt.Sprintf("a tap took %d ms, %d of them on the wire", tap.ReadTime.Milliseconds(), wire.Milliseconds()))
+			s.Find(sam.Slow, spec.Name, texts.Say("slow_tap", tap.ReadTime.Milliseconds(), wire.Milliseconds()))
 			return
 		}
-		s.Fact(diagnosis.Say("结论", "verdict"), "ok")
+		s.Fact(texts.Say("verdict"), "%s", texts.Say("ok"))
 	}}
 }
 
@@ -131,7 +131,7 @@ func worst(c identity.Checked) string {
 	return "clean"
 }
 
-var errWhichReader = errors.New("name the reader with --reader")
+var errWhichReader = texts.Errorf("which_reader")
 
 // oneReader is the reader that was named, or the only one.
 func (g *Examiner) oneReader(ctx context.Context) (driver.Spec, error) {

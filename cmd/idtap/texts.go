@@ -1,0 +1,12 @@
+package main
+
+import (
+	_ "embed"
+
+	"idtap/internal/text"
+)
+
+//go:embed texts.json
+var textsFile []byte
+
+var texts = text.MustLoad("cmd/idtap", textsFile)

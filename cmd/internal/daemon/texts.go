@@ -1,0 +1,12 @@
+package daemon
+
+import (
+	_ "embed"
+
+	"idtap/internal/text"
+)
+
+//go:embed texts.json
+var textsFile []byte
+
+var texts = text.MustLoad("cmd/internal/daemon", textsFile)
