@@ -8,7 +8,7 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 TAGS     = $(shell cat build/tags 2>/dev/null)
 RACE    ?= -race
 
-.PHONY: run build test test-usb lint check fuzz bench faults fleet divisions codes cross dist release clean tools-build tools-test tools-usb
+.PHONY: run build test test-usb test-packages test-windows test-guest lint check fuzz bench faults fleet divisions codes cross dist release clean tools-build tools-test tools-usb
 
 run: build
 	./bin/idtap run --demo
@@ -31,6 +31,25 @@ test: tools-test lint
 # A real kernel in an emulated machine, emulated readers in its USB sockets.
 test-usb: tools-usb
 	IDTAP_USB_LANE=$(CURDIR)/build/usb $(GO) test -tags '$(TAGS) usblane' -timeout 14m -count=1 -run TestUSBLane ./cmd/idtap
+
+# The packages without a machine: built twice and compared, contents, unit, arm64 and
+# loong64 under qemu-user.
+test-packages: tools-build
+	@.ci/install packages
+	packaging/lanes/packages.sh
+
+# The package in booted guests, and the Windows program under Wine: root, QEMU, some
+# minutes. 3 means that this machine cannot do it, which is not passed.
+GUESTS ?= bookworm trixie
+test-guest: tools-build
+	@.ci/install guest
+	$(GO) run ./packaging/dist -targets linux/amd64 -out build/guest-dist
+	@for g in $(GUESTS); do packaging/lanes/guest.sh $$g build/guest-dist/idtap-linux-amd64.deb build/guest-dist/idtap-linux-amd64 || exit $$?; done
+
+test-windows: tools-build
+	@.ci/install wine
+	$(GO) run ./packaging/dist -targets linux/amd64,windows/amd64 -out build/wine-dist
+	packaging/lanes/windows.sh build/wine-dist/idtap-windows-amd64.zip build/wine-dist/idtap-linux-amd64
 
 # Format, vet for the three families of targets, staticcheck; `make test` begins with it.
 lint: tools-build

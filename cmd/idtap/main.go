@@ -120,7 +120,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.logFormat, "log-format", "", "")
 	root.AddCommand(
 		a.runCommand(), a.diagCommand(), a.simulateCommand(), a.decodeCommand(), a.checkCommand(),
-		a.tailCommand(), a.outboxCommand(), a.configCommand(), a.busCommand(), a.keysCommand(), a.provisionCommand(), a.serviceCommand(), a.versionCommand(),
+		a.tailCommand(), a.outboxCommand(), a.configCommand(), a.busCommand(), a.keysCommand(), a.provisionCommand(), a.fleetCommand(), a.serviceCommand(), a.versionCommand(),
 	)
 	root.InitDefaultHelpCmd()
 	root.SetUsageTemplate(a.usageTemplate(root.UsageTemplate()))

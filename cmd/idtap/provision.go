@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -95,7 +96,7 @@ func (a *app) provision(table, fleetFile, out string) error {
 			return err
 		}
 		files[d.ID+".zip"] = zip.Bytes()
-		permissions = append(permissions, deskPermissions{d.ID, d.Division, bus.DeskPermissions(c.NATS.Stream, c.NATS.APIPrefix, d.Division, d.ID)})
+		permissions = append(permissions, deskPermissions{d.ID, d.Division, bus.DeskPermissions(c.NATS.Stream, cmp.Or(c.NATS.APIPrefix, bus.DefaultAPIPrefix), d.Division, d.ID)})
 		fmt.Fprintf(&users, "nsc add user %s --account \"$ACCOUNT\" --private-key desk --tag province:%s --tag prefecture:%s --tag county:%s\n"+
 			"nsc generate creds --account \"$ACCOUNT\" --name %s >%s.creds\n", d.ID, d.Division[:2], d.Division[:4], d.Division, d.ID, d.ID)
 	}

@@ -51,7 +51,7 @@ func TestProvision(t *testing.T) {
 	if err := json.Unmarshal(raw, &list); err != nil || len(list.Desks) != 200 {
 		t.Fatalf("%d permission sets, %v", len(list.Desks), err)
 	}
-	if p := list.Desks[1].Permissions.Publish; !strings.Contains(strings.Join(p, " "), "idtap.v1.*."+event.DeskTokens("620402", "desk-001")+".>") {
+	if p := list.Desks[1].Permissions.Publish; !strings.Contains(strings.Join(p, " "), "idtap.v1.*."+event.DeskTokens("620402", "desk-001")+".>") || !strings.Contains(strings.Join(p, " "), "$JS.API.") {
 		t.Errorf("desk-001 may publish %q", p)
 	}
 	users, err := os.ReadFile(filepath.Join(out, "users.sh"))

@@ -124,30 +124,25 @@ func (r *release) prepare(ctx context.Context, only, version string) error {
 const untagged = "0.1.0-dev"
 
 var (
-	tagged = regexp.MustCompile(`^v(\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+?)?)(?:-(\d+)-g([0-9a-f]+))?(-dirty)?$`)
-	bare   = regexp.MustCompile(`^([0-9a-f]+)(-dirty)?$`)
+	tagged = regexp.MustCompile(`^v(\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+?)?)(?:-(\d+)-g([0-9a-f]+))?$`)
+	bare   = regexp.MustCompile(`^[0-9a-f]+$`)
 )
 
 // versionOf turns what git describe says into a semantic version that sorts as
 // the history does: v1.2.0 is 1.2.0, v1.2.0-5-gabc is 1.2.0+5.gabc, and a commit
-// without a tag is 0.1.0-dev.20261125.gabc.
+// without a tag is 0.1.0-dev.20261125080500.gabc.
 func versionOf(described string, at time.Time) string {
+	described, dirty := strings.CutSuffix(described, "-dirty")
+	v, mark := untagged+at.Format(".20060102150405"), ".dirty"
 	if m := tagged.FindStringSubmatch(described); m != nil {
-		v := m[1]
-		if m[2] != "" {
-			v += "+" + m[2] + ".g" + m[3]
+		if v, mark = m[1], "+dirty"; m[2] != "" {
+			v, mark = v+"+"+m[2]+".g"+m[3], ".dirty"
 		}
-		if m[4] != "" {
-			v += map[bool]string{true: "+dirty", false: ".dirty"}[m[2] == ""]
-		}
-		return v
+	} else if bare.MatchString(described) {
+		v += ".g" + described
 	}
-	v := untagged + at.Format(".20060102150405")
-	if m := bare.FindStringSubmatch(described); m != nil {
-		v += ".g" + m[1]
-		if m[2] != "" {
-			v += ".dirty"
-		}
+	if dirty {
+		v += mark
 	}
 	return v
 }

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Makes build/guest/SUITE: kernel, initrd and an ext4 image of a small Debian with
+# Makes ~/.cache/idtap/guest/SUITE: kernel, initrd and an ext4 image of a small Debian with
 # systemd, udev, polkit, pcscd and ssh. Needs root, mmdebstrap and e2fsprogs; no
 # loop device and no mount. Usage: guest-image.sh bookworm|trixie
 set -euo pipefail
 suite=$1
-cd "$(dirname "$0")/../.."
-out=$PWD/build/guest/$suite
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/idtap/guest # not in the tree: go looks at every folder there
+out=$cache/$suite
 [ -e "$out/done" ] && exit 0
 rm -rf "$out" && mkdir -p "$out"
-[ -e build/guest/key ] || ssh-keygen -q -t ed25519 -N '' -C guest -f build/guest/key
+[ -e "$cache/key" ] || ssh-keygen -q -t ed25519 -N '' -C guest -f "$cache/key"
 root=$(mktemp -d -p "$out")
 trap 'rm -rf "$root"' EXIT
-key=$(cat build/guest/key.pub)
+key=$(cat "$cache/key.pub")
 export key
 # shellcheck disable=SC2016
 mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Languages "none"' \

@@ -94,6 +94,7 @@ func (m *monitor) readerHealth() []readerHealth {
 // deskStats are the counters of the micro service.
 type deskStats struct {
 	Taps      map[publisher.Outcome]uint64 `json:"taps"` // since the start
+	LastTap   *event.Time                  `json:"last_tap,omitempty"`
 	Waiting   int                          `json:"waiting"`
 	Oldest    *event.Time                  `json:"oldest,omitempty"` // of the waiting ones
 	Dead      int                          `json:"dead"`
@@ -105,6 +106,9 @@ type deskStats struct {
 
 func (m *monitor) deskStats() deskStats {
 	s := deskStats{Taps: m.states.counts(), Bus: m.bus.Health()}
+	if at := m.states.lastTap(); !at.IsZero() {
+		s.LastTap = &event.Time{Time: at.In(m.zone)}
+	}
 	if q, err := m.queueStats(); err == nil {
 		s.Waiting, s.Dead, s.FreeBytes, s.Full, s.Damaged = q.Waiting, q.Dead, q.FreeBytes, q.Full, q.Fault != ""
 		if !q.Oldest.IsZero() {

@@ -60,7 +60,7 @@ func (o *observer) Reader(s reader.State) {
 
 // Tapped implements publisher.Observer.
 func (o *observer) Tapped(t publisher.Tapped) {
-	o.states.count(t.Outcome)
+	o.states.count(t.Outcome, t.At)
 	showQueue(context.Background(), o.queue, o.board)
 }
 

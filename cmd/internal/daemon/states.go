@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"idtap/publisher"
 	"idtap/reader"
@@ -16,6 +17,7 @@ type states struct {
 	mu      sync.Mutex
 	readers map[string]reader.State
 	taps    map[publisher.Outcome]uint64
+	tapped  time.Time // the last tap
 }
 
 // note keeps a state and returns the one before.
@@ -48,13 +50,21 @@ func (s *states) list() []reader.State {
 }
 
 // count counts a tap.
-func (s *states) count(o publisher.Outcome) {
+func (s *states) count(o publisher.Outcome, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tapped = at
 	if s.taps == nil {
 		s.taps = map[publisher.Outcome]uint64{}
 	}
 	s.taps[o]++
+}
+
+// lastTap returns when the last card was tapped since the start; zero: none was.
+func (s *states) lastTap() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tapped
 }
 
 // counts returns the taps since the start by outcome, every outcome included.
