@@ -175,10 +175,7 @@ func (q *Queue) Audit(ctx context.Context, who, what, id string) error {
 	return q.do(ctx, "audit", func(t *tx) error { return t.audit(who, what, id) })
 }
 
-func (t *tx) audit(who, what, id string) error {
-	_, err := t.exec("INSERT INTO audit (at, who, what, id) VALUES (?,?,?,?)", t.now.UnixMilli(), who, what, id)
-	return err
-}
+func (t *tx) audit(who, what, id string) error { return t.q.file.Audit(t.ctx, t.now, who, what, id) }
 
 // entry reads one line of the journal inside the transaction.
 func (t *tx) entry(where string, args ...any) (*journal.Entry, error) {

@@ -41,12 +41,14 @@ func (q *Queue) retain() (more bool) {
 		changed += n
 		t.forget = append(t.forget, q.repeats.stale(now)...)
 		kept := now.Add(-q.o.KeepCounts).UnixMilli()
-		for _, table := range []string{"tallies", "audit"} {
-			if n, err = t.exec("DELETE FROM "+table+" WHERE at < ?", kept); err != nil {
-				return err
-			}
-			changed += n
+		if n, err = t.exec("DELETE FROM tallies WHERE at < ?", kept); err != nil {
+			return err
 		}
+		changed += n
+		if n, err = q.file.PruneAudit(t.ctx, now.Add(-q.o.KeepCounts)); err != nil {
+			return err
+		}
+		changed += n
 		n, err = t.prune(kept)
 		changed += n
 		t.recount = changed > 0

@@ -410,7 +410,7 @@ func (v *View) AuditLines(ctx context.Context, limit int) ([]AuditLine, error) {
 	var list []AuditLine
 	err := v.read(ctx, func(db *sql.DB) error {
 		list = nil
-		rows, err := db.QueryContext(ctx, "SELECT at, who, what, id FROM (SELECT rowid AS n, * FROM audit ORDER BY n DESC LIMIT ?) ORDER BY n", limit)
+		rows, err := db.QueryContext(ctx, "SELECT at, who, what, id FROM (SELECT rowid AS line, * FROM audit ORDER BY line DESC LIMIT ?) ORDER BY line", limit)
 		if err != nil {
 			return err
 		}

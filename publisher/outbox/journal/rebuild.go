@@ -86,6 +86,9 @@ func (r Recovery) rebuild(ctx context.Context, aside string, head Tail, headed b
 	if err := found.store(ctx, conn, r.Now, aside, head, headed); err != nil {
 		return 0, err
 	}
+	if err := found.storeAudit(ctx, conn, r.Keys, r.Now, aside); err != nil {
+		return 0, err
+	}
 	if _, err := conn.ExecContext(ctx, "COMMIT"); err != nil {
 		return 0, err
 	}
@@ -161,6 +164,7 @@ func (r Recovery) Finish() error {
 type salvaged struct {
 	entries []*Entry // in order of rows
 	tables  map[string][][]any
+	audit   []auditLine
 	pruned  int64 // last row that was taken out for its age
 	gaps    []Gap // named before
 }
@@ -173,7 +177,6 @@ var carried = []struct{ name, columns string }{
 	{"repeats", "id, epoch, seq, at, sealed"},
 	{"quarantine", "id, at, reader, kind, codes, verified, body"},
 	{"tallies", "at, outcome, kind, codes"},
-	{"audit", "at, who, what, id"},
 }
 
 // salvage reads whatever it can and never fails.
@@ -219,6 +222,7 @@ func (s *salvaged) query(ctx context.Context, path string, keys *Keyring, lastRo
 	}
 	defer db.Close()
 	s.copyTables(ctx, db)
+	s.copyAudit(ctx, db)
 	var lines []*Entry
 	scanEntries(ctx, db, lastRow, func(e *Entry) { lines = append(lines, e) })
 	pruned, prev, _ := anchor(ctx, db)
@@ -293,6 +297,31 @@ func (s *salvaged) copyTables(ctx context.Context, db *sql.DB) {
 		}
 		rows.Close()
 	}
+}
+
+// copyAudit reads the audit lines that can be read.
+func (s *salvaged) copyAudit(ctx context.Context, db *sql.DB) {
+	rows, err := db.QueryContext(ctx, "SELECT at, who, what, id FROM audit ORDER BY rowid") // of every schema
+	if err != nil {
+		return
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l auditLine
+		if rows.Scan(&l.at, &l.who, &l.what, &l.id) == nil {
+			s.audit = append(s.audit, l)
+		}
+	}
+}
+
+// storeAudit chains the audit lines again; the last one says so.
+func (s *salvaged) storeAudit(ctx context.Context, conn *sql.Conn, keys *Keyring, now time.Time, aside string) error {
+	for _, l := range append(s.audit, auditLine{at: now.UnixMilli(), who: "idtap", what: "recovered", id: filepath.Base(aside)}) {
+		if err := addAudit(ctx, conn, keys, l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // store writes what was salvaged into the new file.

@@ -79,6 +79,19 @@ CREATE TABLE quarantine (
 CREATE TABLE tallies (at INTEGER NOT NULL, outcome TEXT NOT NULL, kind TEXT NOT NULL, codes TEXT NOT NULL) STRICT;
 CREATE INDEX tallies_time ON tallies (at);
 CREATE TABLE audit (at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, id TEXT NOT NULL) STRICT;
+`, `
+CREATE TABLE audits (
+	n    INTEGER PRIMARY KEY,
+	at   INTEGER NOT NULL,
+	who  TEXT NOT NULL,
+	what TEXT NOT NULL,
+	id   TEXT NOT NULL,
+	hash BLOB NOT NULL
+) STRICT;
+INSERT INTO audits SELECT rowid, at, who, what, id, x'' FROM audit ORDER BY rowid;
+INSERT INTO meta SELECT 'audit_anchor', max(rowid) || ' ' FROM audit HAVING count(*) > 0;
+DROP TABLE audit;
+ALTER TABLE audits RENAME TO audit;
 `}
 
 const headerSize = 100 // of a SQLite database

@@ -3,9 +3,11 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,10 +19,13 @@ const (
 	MetaSent    = "sent"    // when the last record was delivered
 	MetaMoved   = "moved"   // when the queue was last rescued after its files had been removed
 
-	metaSchema = "schema" // version again: a damaged header is not taken for a newer idtap
-	metaKeys   = "keys"   // ids of keys that sealed anything, separated by spaces
-	metaAnchor = "anchor" // "<row> <hash>" that the first row of the journal is chained to
-	metaAside  = "aside"  // in a queue being rebuilt: where the damaged file goes
+	metaSchema      = "schema"       // version again: a damaged header is not taken for a newer idtap
+	metaKeys        = "keys"         // ids of keys that sealed anything, separated by spaces
+	metaAnchor      = "anchor"       // "<row> <hash>" that the first row of the journal is chained to
+	metaAuditAnchor = "audit_anchor" // "<n> <hash>" that the first audit line is chained to
+	metaAuditTail   = "audit_tail"   // "<n> <hash>" of the last one
+
+	metaAside = "aside" // in a queue being rebuilt: where the damaged file goes
 )
 
 // Meta reads a value of the meta table, "" where there is none.
@@ -119,19 +124,32 @@ func Gaps(ctx context.Context, db Querier) ([]Gap, error) {
 // anchor returns the row and the hash that the journal's first line is chained
 // to: what was pruned, or nothing.
 func anchor(ctx context.Context, db Querier) (row int64, hash []byte, err error) {
-	s, err := Meta(ctx, db, metaAnchor)
-	if err != nil || s == "" {
-		return 0, nil, err
-	}
-	if _, err := fmt.Sscanf(s, "%d %x", &row, &hash); err != nil {
-		return 0, nil, fmt.Errorf("%w: chain anchor", ErrDamaged)
-	}
-	return row, hash, nil
+	return mark(ctx, db, metaAnchor)
 }
 
 // SetAnchor chains the journal's first line to a row that was pruned.
 func SetAnchor(ctx context.Context, conn *sql.Conn, row int64, hash []byte) error {
-	return SetMeta(ctx, conn, metaAnchor, fmt.Sprintf("%d %x", row, hash))
+	return setMark(ctx, conn, metaAnchor, row, hash)
+}
+
+// mark reads a row and a hash from the meta table; zero where there is none.
+func mark(ctx context.Context, db Querier, name string) (row int64, hash []byte, err error) {
+	s, err := Meta(ctx, db, name)
+	if err != nil || s == "" {
+		return 0, nil, err
+	}
+	number, text, _ := strings.Cut(s, " ")
+	if row, err = strconv.ParseInt(number, 10, 64); err == nil {
+		hash, err = hex.DecodeString(text)
+	}
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %s of a chain", ErrDamaged, name)
+	}
+	return row, hash, nil
+}
+
+func setMark(ctx context.Context, conn *sql.Conn, name string, row int64, hash []byte) error {
+	return SetMeta(ctx, conn, name, fmt.Sprintf("%d %x", row, hash))
 }
 
 // FromMillis returns the time of Unix milliseconds, in UTC.

@@ -25,6 +25,7 @@ type Report struct {
 	Opened   int       `json:"opened"`   // bodies whose seal is whole
 	Unopened int       `json:"unopened"` // bodies not tried, as the key file could not be read
 	Erased   int       `json:"erased"`   // lines without a body, held by the chain alone
+	Audit    int       `json:"audit"`    // audit lines whose chain was followed
 	Problems []Problem `json:"problems"`
 	Gaps     []Gap     `json:"gaps"`
 }
@@ -58,6 +59,11 @@ func Verify(ctx context.Context, dir string, db *sql.DB, keys *Keyring) (Report,
 		end, err := walk(ctx, tx, keys, 0, &r)
 		if err != nil {
 			return err
+		}
+		if keys != nil {
+			if err := verifyAudit(ctx, tx, keys, &r); err != nil {
+				return err
+			}
 		}
 		if headed && end.Row < want.Row {
 			r.add(end.Row, "", "the journal ends here, but had %d more records", want.Row-end.Row)
