@@ -89,7 +89,7 @@ divisions: # needs npm
 
 codes:
 	$(GO) test ./reader/identity -run CodesPage -update
-	$(GO) test ./cmd/idtap -run CodesPage -update
+	$(GO) test ./cmd/idtap -run 'CodesPage|ReferencePage' -update
 
 bench: tools-test
 	IDTAP_NODE_MODULES=$(CURDIR)/build/npm/node_modules $(GO) test -p 1 -tags '$(TAGS)' -timeout 30m -run '^$$' -bench . -benchmem ./... | tee build/bench.txt
