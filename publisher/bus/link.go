@@ -21,16 +21,12 @@ var (
 	errDeaf         = errors.New("no permission for this desk's own inbox: do the credentials belong to another desk id?")
 )
 
-// Connection timing. Thousands of desks come back at once when a cluster does:
-// the jitter spreads them. A server on the same machine needs none.
+// Connection timing; see also reconnectDelay.
 const (
-	dialTimeout     = 5 * time.Second
-	reconnectWait   = 2 * time.Second
-	reconnectJitter = 5 * time.Second
-	tlsJitter       = 15 * time.Second
-	localWait       = 250 * time.Millisecond
-	pingInterval    = 20 * time.Second
-	lameDuckSpread  = 10 * time.Second
+	dialTimeout    = 5 * time.Second
+	localWait      = 250 * time.Millisecond
+	pingInterval   = 20 * time.Second
+	lameDuckSpread = 10 * time.Second
 )
 
 // link is the one connection of a desk. It never gives up: the client library
@@ -125,11 +121,11 @@ func (l *link) connect(ctx context.Context) (closed chan struct{}, err error) {
 
 func (l *link) options(ctx context.Context, closed chan struct{}) ([]nats.Option, error) {
 	var opts []nats.Option
-	wait, jitter, jitterTLS := reconnectWait, reconnectJitter, tlsJitter
+	delay := reconnectDelay(reconnectFirst, reconnectLast)
 	if l.provider != nil {
-		opts = append(opts, nats.InProcessServer(l.provider))
+		opts = append(opts, nats.InProcessServer(newInProcess(l.provider)))
 		opts = append(opts, l.login...)
-		wait, jitter, jitterTLS = localWait, 0, 0
+		delay = reconnectDelay(localFirst, localLast)
 	} else {
 		s, err := l.server.options()
 		if err != nil {
@@ -137,7 +133,7 @@ func (l *link) options(ctx context.Context, closed chan struct{}) ([]nats.Option
 		}
 		opts = append(opts, s...)
 		if l.server.loopback() {
-			wait, jitter, jitterTLS = localWait, localWait, localWait
+			delay = reconnectDelay(localFirst, localLast)
 		}
 	}
 	return append(opts,
@@ -146,8 +142,7 @@ func (l *link) options(ctx context.Context, closed chan struct{}) ([]nats.Option
 		nats.Timeout(dialTimeout),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
-		nats.ReconnectWait(wait),
-		nats.ReconnectJitter(jitter, jitterTLS),
+		nats.CustomReconnectDelay(delay),
 		nats.ReconnectBufSize(-1), // what waits for a connection waits in the queue
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(2),

@@ -140,7 +140,7 @@ func (s Server) options() ([]nats.Option, error) {
 	if err != nil {
 		return nil, err
 	}
-	var opts []nats.Option
+	opts := []nats.Option{nats.SetCustomDialer(newDialer())}
 	if s.secure(urls) {
 		tls, err := s.tlsOptions()
 		if err != nil {
