@@ -192,7 +192,7 @@ func (c *checking) stream(ctx context.Context) bool {
 	if skew := c.Clock.Now().Sub(info.TimeStamp); !info.TimeStamp.IsZero() && skew.Abs() > diagnosis.MaxSkew {
 		c.s.Find(diagnosis.ClockWrong, "", fmt.Sprintf("%s from the server's", skew.Round(time.Second)))
 	}
-	for _, p := range Preflight(info.Config, Want{Subject: c.Filter, Replicas: max(c.Replicas, 1)}) {
+	for _, p := range append(Preflight(info.Config, Want{Subject: c.Filter, Replicas: max(c.Replicas, 1)}), smallPayload(c.nc)...) {
 		c.s.Add(Found(p))
 	}
 	if info.Config.AllowDirect {

@@ -42,7 +42,7 @@ var checkOnly = [...]Entry{
 // stops are the codes with which nothing is delivered.
 var stops = map[Code]bool{
 	Unreachable: true, AuthFailed: true, CredsUnreadable: true, TLSFailed: true, EmbeddedFailed: true, NoAnswer: true, PublishDenied: true,
-	NoStream: true, WrongStream: true, StreamFull: true, StreamDown: true, StreamUnfit: true, StreamRefused: true, DeskIDInUse: true,
+	NoStream: true, WrongStream: true, StreamFull: true, EventTooLarge: true, StreamDown: true, StreamUnfit: true, StreamRefused: true, DeskIDInUse: true,
 	SealFailed: true, QueueFailed: true, StreamSubjects: true, StreamReadOnly: true, CertExpired: true, CredsExpired: true,
 	ServerCertExpired: true, Plaintext: true, StreamShared: true, AccountsTogether: true, AccountsOpen: true,
 }
@@ -64,7 +64,8 @@ var explainedBy = map[Code][]string{
 	NoStream:          codes(StreamSubjects),
 	WrongStream:       codes(StreamSubjects),
 	StreamRefused:     codes(StreamReadOnly),
-	StreamUnfit: codes(StreamMemory, StreamRetention, StreamDiscardOld, StreamNoAck, StreamAsync, StreamReplicas, StreamWindow,
+	EventTooLarge:     codes(StreamMsgSize, SmallPayload),
+	StreamUnfit: codes(StreamMemory, StreamMsgSize, SmallPayload, StreamRetention, StreamDiscardOld, StreamNoAck, StreamAsync, StreamReplicas, StreamWindow,
 		StreamSubjects, StreamReadOnly, StreamNoDirect),
 	ServiceDenied:   codes(PublishDenied),
 	AccountNotAsked: codes(PublishDenied),
@@ -90,6 +91,9 @@ var causes = map[Code]diagnosis.Text{
 	PublishDenied:    diagnosis.Say("本桌的账号没有向自己主题发布的权限", "This desk's account may not publish on its own subjects"),
 	NoStream:         diagnosis.Say("管理员尚未建立流，或名称不同", "The administrator has not made it yet, or it has another name"),
 	WrongStream:      diagnosis.Say("两个流的主题重叠", "The subjects of two streams overlap"),
+	EventTooLarge:    diagnosis.Say("管理员设的上限小于一条登记事件", "The administrator's limit is smaller than a registration event"),
+	StreamMsgSize:    diagnosis.Say("含相片或加密给多个接收方的事件可达 64 KiB", "An event with a portrait, or sealed to several registries, takes up to 64 KiB"),
+	SmallPayload:     diagnosis.Say("含相片或加密给多个接收方的事件可达 64 KiB", "An event with a portrait, or sealed to several registries, takes up to 64 KiB"),
 	StreamFull:       diagnosis.Say("流达到上限，并按要求拒绝新事件", "The stream is at its limits and refuses new events, as it should"),
 	StreamDown:       diagnosis.Say("集群没有主节点、存储出错，或未启用 JetStream", "The cluster has no leader, its storage fails, or JetStream is off"),
 	StreamUnfit:      diagnosis.Say("流的配置会丢失已确认的事件", "The stream's configuration could lose acknowledged events"),

@@ -88,6 +88,9 @@ type forwarder struct {
 	ahead []outbox.Record    // the rest of the run at hand
 	acked []outbox.Ack       // what of it is stored and not marked yet; chain stands behind it
 
+	size  int       // of the message at hand, headers included
+	asked time.Time // when the server was last asked for its limits
+
 	stopped  bool // somebody else's events were met; until the queue has adopted them
 	silent   int  // publishes in a row without an answer
 	attempts int  // since the last success
@@ -99,7 +102,10 @@ type view struct {
 	created  time.Time
 	chain    bool // compare-and-set works: seen, direct get allowed
 	problems []Problem
-	at       time.Time // zero: not seen
+
+	seen       bool // the stream's configuration
+	maxMsgSize int32
+	at         time.Time // zero: not seen
 }
 
 // run delivers until ctx ends.
@@ -322,6 +328,7 @@ func (f *forwarder) deliver(ctx context.Context, nc *nats.Conn, js jetstream.Jet
 		}
 		opts = append(opts, jetstream.WithExpectLastSequenceForSubject(chain.LastSequence, r.Filter))
 	}
+	f.size = msg.Size()
 	ack, err := f.publish(ctx, js, msg, opts)
 	if err := f.failAt("published"); err != nil {
 		return err

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -151,7 +152,7 @@ func TestDeadLetters(t *testing.T) {
 	c := startCentral(t, 1, func(o *server.Options) { o.MaxPayload = 64 << 10 })
 	q := faulttest.NewQueue("e1", division, "d1")
 	q.Accept(4, hukou)
-	q.Change(1, func(r *outbox.Record) { r.Body = make([]byte, 100<<10) })
+	q.Change(1, func(r *outbox.Record) { r.Body = make([]byte, 300<<10) }) // no limit need be raised for it
 	q.Change(2, func(r *outbox.Record) { r.Body = nil })
 	d := startDesk(t, q, Options{Server: Server{URL: c.URL()}})
 	d.drained()
@@ -161,10 +162,57 @@ func TestDeadLetters(t *testing.T) {
 	if h := d.Health(); h.Dead != 2 {
 		t.Fatalf("%+v", h)
 	}
-	c.update(func(s *jetstream.StreamConfig) { s.MaxMsgSize = 1 << 10 })
-	q.Accept(1, hukou)
-	q.Change(5, func(r *outbox.Record) { r.Body = make([]byte, 10<<10) })
-	d.drained()
+}
+
+// TestLimitsBuryNoEvent: a limit that refuses events stops delivery aloud, and
+// everything goes once it is lifted, by itself.
+func TestLimitsBuryNoEvent(t *testing.T) {
+	small := func(o *server.Options) { o.MaxPayload = 700 }
+	for name, tt := range map[string]struct {
+		options   func(*server.Options)
+		set, lift func(*central)
+		problem   Code
+	}{
+		"stream's max_msg_size": {nil, func(c *central) { c.update(func(s *jetstream.StreamConfig) { s.MaxMsgSize = 600 }) },
+			func(c *central) { c.update(func(s *jetstream.StreamConfig) { s.MaxMsgSize = -1 }) }, StreamMsgSize},
+		"server's max_payload, reloaded": {small, func(*central) {}, func(c *central) {
+			c.Change(0, func(o *server.Options) { o.MaxPayload = 1 << 20 })
+			if err := c.Reload(0); err != nil {
+				c.t.Fatal(err)
+			}
+		}, SmallPayload},
+		"server's max_payload, restarted": {small, func(*central) {}, func(c *central) {
+			c.Change(0, func(o *server.Options) { o.MaxPayload = 1 << 20 })
+			c.Kill(0)
+			if err := c.Start(0); err != nil {
+				c.t.Fatal(err)
+			}
+		}, SmallPayload},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := clockwork.NewFakeClock()
+			c := startCentral(t, 1, tt.options)
+			tt.set(c)
+			q := faulttest.NewQueue("e1", division, "d1")
+			q.Accept(4, hukou)
+			q.Change(2, func(r *outbox.Record) { r.Body = make([]byte, 300<<10) }) // over 256 KiB: so small a limit says nothing about it
+			d := startDesk(t, q, Options{Server: Server{URL: c.URL()}, Clock: clock, AckWait: 5 * time.Second})
+			h := d.untilCode(EventTooLarge)
+			if !slices.ContainsFunc(h.Problems, func(p Problem) bool { return p.Code == tt.problem }) {
+				t.Errorf("problems = %v, want %s", h.Problems, tt.problem)
+			}
+			d.until("tried again", func(h Health) bool { clock.Advance(backoffLast); return h.Code == EventTooLarge })
+			if dead, acked := q.Dead(), len(q.Acks()); len(dead) != 0 || acked != 0 {
+				t.Errorf("%d dead, %d delivered while the limit holds, want none", len(dead), acked)
+			}
+			tt.lift(c)
+			d.until("all delivered", func(Health) bool {
+				clock.Advance(backoffLast)
+				return len(q.Acks()) == 4
+			})
+			c.audit(q)
+		})
+	}
 }
 
 func TestSealedEvents(t *testing.T) {

@@ -20,6 +20,7 @@ const (
 	PublishDenied    Code = "bus_publish_denied"    // no permission for the event's subject
 	NoStream         Code = "bus_no_stream"         // the stream does not exist or does not take the subject
 	WrongStream      Code = "bus_wrong_stream"      // another stream acknowledged or holds the subject
+	EventTooLarge    Code = "bus_event_too_large"   // a limit of the server or the stream refuses an event
 	StreamFull       Code = "bus_stream_full"       // limits reached with discard=new
 	StreamDown       Code = "bus_stream_down"       // JetStream or its storage is unavailable
 	StreamUnfit      Code = "bus_stream_unfit"      // strict mode and a failed preflight
@@ -38,6 +39,8 @@ const (
 	StreamDiscardOld Code = "stream_discard_old"    // limits throw away the oldest without a word
 	StreamNoAck      Code = "stream_no_ack"         // never acknowledges
 	StreamAsync      Code = "stream_async_persist"  // acknowledges before it is on disk
+	StreamMsgSize    Code = "stream_msg_size"       // max_msg_size too small for an event
+	SmallPayload     Code = "bus_max_payload"       // the server's max_payload is too small for an event
 	StreamReplicas   Code = "stream_replicas"       // fewer copies than configured
 	StreamWindow     Code = "stream_window"         // duplicate window shorter than two minutes
 	StreamSubjects   Code = "stream_subjects"       // does not take this desk's subjects

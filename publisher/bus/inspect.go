@@ -44,7 +44,7 @@ func Inspect(ctx context.Context, s Server, nc *nats.Conn, stream string, want W
 	}
 	info := found.CachedInfo()
 	return Inspection{Config: info.Config, Created: info.Created, Messages: info.State.Msgs, Bytes: info.State.Bytes,
-		Subjects: info.State.NumSubjects, Problems: Preflight(info.Config, want)}, nil
+		Subjects: info.State.NumSubjects, Problems: append(Preflight(info.Config, want), smallPayload(nc)...)}, nil
 }
 
 // MakeStream makes a stream; one that exists is left as it is, which is an error.

@@ -25,7 +25,7 @@ func (f *forwarder) look(ctx context.Context, nc *nats.Conn, js jetstream.JetStr
 	case err != nil:
 		return err
 	default:
-		v.created = info.Created
+		v.created, v.seen, v.maxMsgSize = info.Created, true, info.Config.MaxMsgSize
 		v.problems = Preflight(info.Config, Want{Subject: filter, Replicas: f.want.Replicas})
 		v.chain = info.Config.AllowDirect
 	}
@@ -37,6 +37,7 @@ func (f *forwarder) look(ctx context.Context, nc *nats.Conn, js jetstream.JetStr
 			return &stop{StreamDown, err}
 		}
 	}
+	v.problems = append(v.problems, smallPayload(nc)...)
 	f.view = v
 	return nil
 }

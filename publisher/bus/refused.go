@@ -32,7 +32,8 @@ func (f *forwarder) refused(ctx context.Context, nc *nats.Conn, r outbox.Record,
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
-		return f.bury(ctx, r, ReasonTooLarge)
+		f.askAgain(nc)
+		return f.tooLarge(ctx, nc, r, fmt.Sprintf("the server's max_payload %d", nc.MaxPayload()))
 	case errors.As(err, &api):
 		return f.refusedByStream(ctx, nc, r, api)
 	case errors.Is(err, errDeaf):
@@ -59,7 +60,8 @@ func (f *forwarder) refusedByStream(ctx context.Context, nc *nats.Conn, r outbox
 	case wrongLastInFlight, sameIDInFlight:
 		return &stop{ChainInterrupted, api}
 	case tooLargeForStream:
-		return f.bury(ctx, r, ReasonTooLarge)
+		f.view.at = time.Time{}
+		return f.tooLarge(ctx, nc, r, "the stream's max_msg_size")
 	case wrongExpectedStream:
 		return &stop{WrongStream, fmt.Errorf("another stream than %s takes %s", f.stream, r.Subject)}
 	case storeFailed:
@@ -72,6 +74,36 @@ func (f *forwarder) refusedByStream(ctx context.Context, nc *nats.Conn, r outbox
 		return &stop{StreamDown, api}
 	}
 	return &stop{StreamRefused, api}
+}
+
+// Sizes of an event with its headers. A card's is 2 to 10 KiB, sealed to several
+// registries and with a portrait some 64; one over maxEvent is a mistake of ours.
+const (
+	sureEvent = 64 << 10  // what a server and a stream must take
+	maxEvent  = 256 << 10 // what no limit needs to be raised for
+)
+
+// tooLarge settles an event that a limit refuses. The limit is the
+// administrator's, not the event's: the event stays and goes when the limit is
+// lifted. Only an event over maxEvent, where one of sureEvent would pass, is put
+// aside.
+func (f *forwarder) tooLarge(ctx context.Context, nc *nats.Conn, r outbox.Record, limit string) error {
+	roomy := nc.MaxPayload() >= sureEvent && f.view.seen && (f.view.maxMsgSize <= 0 || f.view.maxMsgSize >= sureEvent)
+	if f.size > maxEvent && roomy {
+		return f.bury(ctx, r, ReasonTooLarge)
+	}
+	return &stop{EventTooLarge, fmt.Errorf("an event of %d bytes is over %s", f.size, limit)}
+}
+
+// askAgain makes a new connection, at most once a minute: a server tells its
+// max_payload when a connection begins and not when it is changed.
+func (f *forwarder) askAgain(nc *nats.Conn) {
+	if now := f.clock.Now(); now.Sub(f.asked) >= time.Minute {
+		f.asked = now
+		if err := nc.ForceReconnect(); err != nil && !nc.IsClosed() {
+			f.log.Warn().Err(err).Msg("could not ask the server for its limits again")
+		}
+	}
 }
 
 // mismatch resolves a compare-and-set that did not hold. The stream may have

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -72,12 +73,21 @@ func Preflight(c jetstream.StreamConfig, want Want) []Problem {
 	add(c.Discard == jetstream.DiscardNew && c.MaxMsgsPerSubject > 0 && !c.DiscardNewPerSubject, StreamDiscardOld, "max_msgs_per_subject %d", c.MaxMsgsPerSubject)
 	add(c.NoAck, StreamNoAck, "no_ack")
 	add(c.PersistMode == jetstream.AsyncPersistMode, StreamAsync, "persist_mode async")
+	add(c.MaxMsgSize > 0 && c.MaxMsgSize < sureEvent, StreamMsgSize, "max_msg_size %d, want %d or more", c.MaxMsgSize, sureEvent)
 	add(c.Replicas < want.Replicas, StreamReplicas, "num_replicas %d, want %d", c.Replicas, want.Replicas)
 	add(c.Duplicates < minWindow && (c.MaxAge == 0 || c.Duplicates < c.MaxAge), StreamWindow, "duplicate_window %v, want %v or more", c.Duplicates, minWindow)
 	add(!covers(c.Subjects, want.Subject), StreamSubjects, "subjects %s do not cover %s", strings.Join(c.Subjects, " "), want.Subject)
 	add(c.Sealed || c.Mirror != nil, StreamReadOnly, "sealed or a mirror")
 	add(!c.AllowDirect, StreamNoDirect, "allow_direct false")
 	return found
+}
+
+// smallPayload is what is wrong with the server's limit of a message.
+func smallPayload(nc *nats.Conn) []Problem {
+	if n := nc.MaxPayload(); n > 0 && n < sureEvent {
+		return []Problem{{SmallPayload, fmt.Sprintf("max_payload %d, want %d or more", n, sureEvent)}}
+	}
+	return nil
 }
 
 // covers reports whether one of the patterns takes every subject of filter.

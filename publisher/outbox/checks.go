@@ -98,7 +98,7 @@ func explain(dir string, err error) diagnosis.Finding {
 }
 
 func diagnose(s *diagnosis.Sheet, stats Stats, now time.Time) {
-	s.Fact(texts.Say("waiting"), "%d", stats.Waiting)
+	s.Fact(texts.Say("waiting"), "%d", stats.Undelivered())
 	if stats.Waiting > 0 {
 		wait := now.Sub(stats.Oldest)
 		s.Fact(texts.Say("oldest_waits"), "%s", wait.Round(time.Second))

@@ -218,3 +218,7 @@ func splitCodes(s string) []string {
 	}
 	return strings.Split(s, ",")
 }
+
+// Undelivered counts what was accepted and has not reached the stream: what waits,
+// and what was put aside until a person decides on it.
+func (s Stats) Undelivered() int { return s.Waiting + s.Dead }

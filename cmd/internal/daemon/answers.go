@@ -110,7 +110,7 @@ func (m *monitor) deskStats() deskStats {
 		s.LastTap = &event.Time{Time: at.In(m.zone)}
 	}
 	if q, err := m.queueStats(); err == nil {
-		s.Waiting, s.Dead, s.FreeBytes, s.Full, s.Damaged = q.Waiting, q.Dead, q.FreeBytes, q.Full, q.Fault != ""
+		s.Waiting, s.Dead, s.FreeBytes, s.Full, s.Damaged = q.Undelivered(), q.Dead, q.FreeBytes, q.Full, q.Fault != ""
 		if !q.Oldest.IsZero() {
 			s.Oldest = &event.Time{Time: q.Oldest.In(m.zone)}
 		}

@@ -75,7 +75,7 @@ func showQueue(ctx context.Context, q *outbox.Queue, b *desk.Board) {
 	if err != nil {
 		return // closing; a queue that fails says so at the next tap
 	}
-	b.Queue(desk.QueueState{Waiting: s.Waiting, Oldest: s.Oldest, Full: s.Full, Damaged: s.Fault != ""})
+	b.Queue(desk.QueueState{Waiting: s.Undelivered(), Oldest: s.Oldest, Full: s.Full, Damaged: s.Fault != ""})
 }
 
 // watchQueue shows each change of the queue on the page.

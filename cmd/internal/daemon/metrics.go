@@ -93,7 +93,7 @@ func (m *monitor) Collect(ch chan<- prometheus.Metric) {
 	}
 	m.read.Collect(ch)
 	if s, err := m.queueStats(); err == nil {
-		gauge(descWaiting, float64(s.Waiting))
+		gauge(descWaiting, float64(s.Undelivered()))
 		oldest := 0.0
 		if !s.Oldest.IsZero() {
 			oldest = max(time.Since(s.Oldest).Seconds(), 0)

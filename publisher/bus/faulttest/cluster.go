@@ -79,6 +79,9 @@ func (c *Cluster) Start(i int) error {
 // Change alters server i's options for its next start.
 func (c *Cluster) Change(i int, change func(*server.Options)) { change(c.opts[i]) }
 
+// Reload applies server i's options while it runs.
+func (c *Cluster) Reload(i int) error { return c.Servers[i].ReloadOptions(c.opts[i].Clone()) }
+
 // Kill stops server i.
 func (c *Cluster) Kill(i int) {
 	c.Servers[i].Shutdown()
