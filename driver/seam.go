@@ -51,6 +51,14 @@ type Watcher interface {
 	Watch(ctx context.Context, changed func())
 }
 
+// Describer is a Driver that can say what a reader's device is, beyond its name,
+// for whoever has never seen the model.
+type Describer interface {
+	// Describe returns lines such as ids and descriptors, without opening the
+	// reader. Nothing in them is personal.
+	Describe(spec Spec) []string
+}
+
 // LineCounter is a Device that counts damaged, broken and foreign messages on
 // its line, beside its answers.
 type LineCounter interface {

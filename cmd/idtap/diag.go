@@ -31,6 +31,7 @@ type diagFlags struct {
 	reader   string
 	watch    bool
 	capture  string
+	kit      string
 	personal bool
 	probe    string
 	tap      bool
@@ -71,13 +72,14 @@ func (a *app) diagCommand() *cobra.Command {
 	fl.BoolVar(&f.tap, "tap", false, "")
 	fl.StringVar(&f.probe, "probe", "", "")
 	fl.StringVar(&f.capture, "capture", "", "")
+	fl.StringVar(&f.kit, "kit", "", "")
 	fl.BoolVar(&f.personal, "with-personal-data", false, "")
 	return cmd
 }
 
 func (f diagFlags) check() error {
 	modes := 0
-	for _, on := range []bool{f.watch, f.tap, f.probe != "", f.capture != ""} {
+	for _, on := range []bool{f.watch, f.tap, f.probe != "", f.capture != "", f.kit != ""} {
 		if on {
 			modes++
 		}
@@ -105,12 +107,15 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 		return a.show(report, f.asJSON)
 	}
 	g.Only(f.reader)
-	if f.capture != "" {
+	if f.capture != "" || f.kit != "" {
 		record := g.Capture
 		if running {
 			record = func(ctx context.Context, personal bool, w io.Writer) error {
 				return client.Capture(ctx, f.reader, personal, w)
 			}
+		}
+		if f.kit != "" {
+			return a.kitTo(ctx, f.kit, g.Describe(ctx), record)
 		}
 		return a.captureTo(ctx, f.capture, f.personal, record)
 	}

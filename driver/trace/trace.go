@@ -40,6 +40,32 @@ type Header struct {
 	Driver   string // serial, tcp, ...
 	Baud     int    // 0 where there is no line
 	Blanked  bool   // personal fields were replaced, see Blank
+	Kit      *Kit   // what `idtap diag --kit` adds; nil elsewhere
+}
+
+// Kit is what proves a reader model, beside its wire. Nothing in it is personal.
+type Kit struct {
+	Program string            `json:"program"` // idtap and its version
+	System  string            `json:"system"`  // kernel and processor
+	Module  string            `json:"module"`  // printed number of the security module; empty: it gave none
+	Device  []string          `json:"device"`  // what the driver says of the device: ids, descriptors
+	Parts   []Part            `json:"parts"`   // what the person did, in order
+	Timings map[string]Timing `json:"timings"` // by command code in hex
+}
+
+// Part is a step of the kit.
+type Part struct {
+	Name string `json:"name"` // empty, card, lifted, again, lifted_again
+	From int64  `json:"from_us"`
+	Seen bool   `json:"seen"` // the wire showed what was asked for
+}
+
+// Timing is how long a command's answers took to begin.
+type Timing struct {
+	Count  int   `json:"count"`
+	Min    int64 `json:"min_us"`
+	Median int64 `json:"median_us"`
+	Max    int64 `json:"max_us"`
 }
 
 // Step is bytes that passed in one direction at one time. It may hold a whole
@@ -71,6 +97,7 @@ type headerLine struct {
 	Driver   string `json:"driver"`
 	Baud     int    `json:"baud"`
 	Blanked  bool   `json:"blanked"`
+	Kit      *Kit   `json:"kit,omitempty"`
 }
 
 type stepLine struct {
@@ -141,7 +168,7 @@ func parseHeader(line []byte) (Header, error) {
 	if h.Version != traceVersion {
 		return Header{}, fmt.Errorf("idtap_trace is %d; this program reads %d", h.Version, traceVersion)
 	}
-	return Header{h.Model, h.Firmware, h.Obtained, h.Driver, h.Baud, h.Blanked}, nil
+	return Header{h.Model, h.Firmware, h.Obtained, h.Driver, h.Baud, h.Blanked, h.Kit}, nil
 }
 
 func (t *Trace) parseStep(line []byte) error {
@@ -181,7 +208,7 @@ func (t Trace) Write(w io.Writer) error {
 }
 
 func writeHeader(w io.Writer, h Header) error {
-	return json.NewEncoder(w).Encode(headerLine{traceVersion, h.Model, h.Firmware, h.Obtained, h.Driver, h.Baud, h.Blanked})
+	return json.NewEncoder(w).Encode(headerLine{traceVersion, h.Model, h.Firmware, h.Obtained, h.Driver, h.Baud, h.Blanked, h.Kit})
 }
 
 func writeStep(w io.Writer, s Step) error {

@@ -33,6 +33,7 @@ var (
 var (
 	_ driver.Diagnoser = (*Driver)(nil)
 	_ driver.Examiner  = (*Driver)(nil)
+	_ driver.Describer = (*Driver)(nil)
 )
 
 // Codes implements driver.Diagnoser. A reader that another program holds is
@@ -227,4 +228,27 @@ func (d *Driver) Examine(ctx context.Context, s *diagnosis.Sheet, spec driver.Sp
 		module.Clear()
 		d.Diagnose(s, spec, driver.ErrTimeout)
 	}
+}
+
+// Describe implements driver.Describer.
+func (d *Driver) Describe(spec driver.Spec) []string {
+	list, err := d.devices()
+	port, wrong := ParsePort(spec.Port)
+	if err != nil || wrong != nil {
+		return nil
+	}
+	for _, dev := range list {
+		if !port.fits(dev) {
+			continue
+		}
+		lines := []string{dev.String(), fmt.Sprintf("descriptors %x", dev.Raw)}
+		if w, err := wireOf(dev); err == nil {
+			lines = append(lines, "form "+w.form)
+		}
+		for _, h := range dev.HIDs {
+			lines = append(lines, fmt.Sprintf("HID report descriptor %d %x", h.Interface, h.Report))
+		}
+		return lines
+	}
+	return nil
 }

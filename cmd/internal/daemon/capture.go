@@ -142,3 +142,17 @@ func (g *Examiner) Capture(ctx context.Context, personal bool, w io.Writer) erro
 	loop.Go(func() { g.read(reading, spec, &firstTap{taps: make(chan reader.Tap, 1)}) })
 	return <-recorded
 }
+
+// Describe returns what the driver says of a reader's device; nothing where it
+// knows no more than the port.
+func (g *Examiner) Describe(ctx context.Context) []string {
+	spec, err := g.oneReader(ctx)
+	if err != nil {
+		return nil
+	}
+	lines := []string{"driver " + spec.Driver}
+	if d, ok := g.drivers[spec.Driver].(driver.Describer); ok {
+		lines = append(lines, d.Describe(spec)...)
+	}
+	return lines
+}
