@@ -10,14 +10,15 @@ import "time"
 
 // Config is the whole file, in the order of the annotated example.
 type Config struct {
-	Desk     Desk     `yaml:"desk" doc:"the desk itself"`
-	Readers  []Reader `yaml:"readers" doc:"card readers; none listed: known PC/SC models and USB ids only"`
-	Policy   Policy   `yaml:"policy" doc:"what is read and what counts"`
-	NATS     NATS     `yaml:"nats" doc:"where events go"`
-	Outbox   Outbox   `yaml:"outbox" doc:"the durable queue on this desk's disk"`
-	Photo    Photo    `yaml:"photo" doc:"the chip's portrait"`
-	DeskPage DeskPage `yaml:"desk_page" doc:"the clerk's page and local API; also serves /metrics and /healthz"`
-	Log      Log      `yaml:"log" doc:"what is logged, and where"`
+	Desk        Desk        `yaml:"desk" doc:"the desk itself"`
+	Readers     []Reader    `yaml:"readers" doc:"card readers; none listed: known PC/SC models and USB ids only"`
+	Policy      Policy      `yaml:"policy" doc:"what is read and what counts"`
+	NATS        NATS        `yaml:"nats" doc:"where events go"`
+	Outbox      Outbox      `yaml:"outbox" doc:"the durable queue on this desk's disk"`
+	Photo       Photo       `yaml:"photo" doc:"the chip's portrait"`
+	DeskPage    DeskPage    `yaml:"desk_page" doc:"the clerk's page and local API; also serves /metrics and /healthz"`
+	VendorPorts VendorPorts `yaml:"vendor_ports" doc:"answer web pages that call a reader vendor's local service; off by default"`
+	Log         Log         `yaml:"log" doc:"what is logged, and where"`
 
 	// Warnings are things worth a line in the log that stop nothing.
 	Warnings []Text `yaml:"-"`
@@ -135,6 +136,19 @@ type DeskPage struct {
 	Mask       bool      `yaml:"mask" doc:"show numbers and names masked"`
 	ClearAfter Duration  `yaml:"clear_after" doc:"a result goes after this, personal fields first"`
 }
+
+// VendorPorts configures the ports that answer as reader vendors' local services
+// do. Whoever may ask there gets whole data without a token.
+type VendorPorts struct {
+	CVR         string   `yaml:"cvr" doc:"127.0.0.1:19196, as pages call 华视; empty: off"`
+	XZX         string   `yaml:"xzx" doc:"127.0.0.1:8989, as pages call 新中新; empty: off"`
+	Routon      string   `yaml:"routon" doc:"127.0.0.1:18889, as pages call 精伦; empty: off"`
+	Origins     []string `yaml:"origins" doc:"the pages that may ask, exact, e.g. http://his.example.cn; must not be empty"`
+	AnswerTests bool     `yaml:"answer_tests" doc:"answer simulated cards, too"`
+}
+
+// On reports whether any of the ports is configured.
+func (v VendorPorts) On() bool { return v.CVR != "" || v.XZX != "" || v.Routon != "" }
 
 // ServerTLS names a server's TLS files.
 type ServerTLS struct {

@@ -158,11 +158,31 @@ func (c *Config) validatePage(at func(string, string, ...any)) {
 		}
 	}
 	for i, o := range p.Origins {
-		u, err := url.Parse(o)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" {
+		if !isOrigin(o) {
 			at(fmt.Sprintf("desk_page.origins[%d]", i), "want_origin", o)
 		}
 	}
+	v := c.VendorPorts
+	for key, address := range map[string]string{"cvr": v.CVR, "xzx": v.XZX, "routon": v.Routon} {
+		if host, _, err := net.SplitHostPort(address); address != "" && (err != nil || net.ParseIP(host) == nil || !loopback.Is(host)) {
+			at("vendor_ports."+key, "want_loopback", address)
+		}
+	}
+	for i, o := range v.Origins {
+		if !isOrigin(o) {
+			at(fmt.Sprintf("vendor_ports.origins[%d]", i), "want_origin", o)
+		}
+	}
+	if v.On() && len(v.Origins) == 0 {
+		at("vendor_ports.origins", "want_origins")
+	}
+}
+
+// isOrigin reports whether a text is a web origin: scheme and host, nothing more.
+func isOrigin(o string) bool {
+	u, err := url.Parse(o)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") && u.Scheme+"://"+u.Host == o
+
 }
 
 var windowsRoot = regexp.MustCompile(`^([A-Za-z]:[\\/]|\\\\)`)

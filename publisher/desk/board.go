@@ -271,6 +271,21 @@ func (b *Board) clearResult(c *clearing, p *panel, since time.Time) {
 	b.publish(change{readers: []panel{*p}})
 }
 
+// Given marks to whom a tap's data went, for the clerk to see. An origin counts
+// once.
+func (b *Board) Given(id, origin string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t := b.find(id); id == "" || t == nil || slices.Contains(t.given, origin) {
+		return
+	}
+	b.replace(func(t *tap) bool { return t.is(id) }, func(t *tap) *tap {
+		c := *t
+		c.given = append(slices.Clone(t.given), origin)
+		return &c
+	})
+}
+
 // settle marks what a clerk decided about a tap, wherever it shows.
 func (b *Board) settle(id, decision string) {
 	b.todo = slices.DeleteFunc(slices.Clone(b.todo), func(t *tap) bool { return t.is(id) })

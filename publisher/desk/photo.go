@@ -49,6 +49,14 @@ func newDecoder(command []string) *decoder {
 	return &decoder{command: command, within: photoWithin, running: make(chan struct{}, 2)}
 }
 
+// Portrait returns how a portrait is decoded here, nil without a decoder.
+func (s *Server) Portrait() func(ctx context.Context, wlt []byte) ([]byte, error) {
+	if s.photos == nil {
+		return nil
+	}
+	return s.photos.decode
+}
+
 // decode turns a WLT portrait into a PNG. The command is killed, with all it
 // started, when it is slow or writes too much; its image is checked and written
 // anew, so that nothing but pixels passes.

@@ -31,6 +31,7 @@ type tap struct {
 	label       string // the masked name, kept in the to-do list until it is settled
 	decided     string // confirmed, corrected, cancelled or released
 	problem     string
+	given       []string // origins that its data went to
 
 	// Personal data, gone after clear_after. Nil or empty since.
 	person *event.Registration

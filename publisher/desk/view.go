@@ -84,6 +84,7 @@ type TapView struct {
 	Findings    []event.Finding     `json:"findings"`
 	Quarantined bool                `json:"quarantined,omitempty"`
 	Open        bool                `json:"open,omitempty"`    // waits for a clerk's decision
+	Given       []string            `json:"given,omitempty"`   // web origins that its data went to
 	Decided     string              `json:"decided,omitempty"` // confirmed, corrected, cancelled, released
 	Label       string              `json:"label,omitempty"`   // masked name
 	Problem     string              `json:"problem,omitempty"`
@@ -99,7 +100,7 @@ func (t *tap) view(full bool, zone *time.Location) *TapView {
 	v := &TapView{
 		ID: t.id, Outcome: string(t.outcome), Reader: t.reader, At: at(t.at, zone), Earlier: at(t.earlier, zone),
 		Seq: t.seq, Kind: t.kind, Status: t.status, Findings: t.findings, Quarantined: t.quarantined,
-		Open: t.open(), Decided: t.decided, Label: t.label, Problem: t.problem, Photo: len(t.photo) > 0,
+		Open: t.open(), Decided: t.decided, Given: t.given, Label: t.label, Problem: t.problem, Photo: len(t.photo) > 0,
 	}
 	if v.Findings == nil {
 		v.Findings = []event.Finding{}

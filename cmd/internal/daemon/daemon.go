@@ -19,6 +19,7 @@ import (
 	"idtap/publisher/bus"
 	"idtap/publisher/desk"
 	"idtap/publisher/outbox"
+	"idtap/publisher/vendorports"
 	"idtap/reader"
 	"idtap/reader/identity"
 )
@@ -33,6 +34,7 @@ type daemon struct {
 	bus     *bus.Bus
 	board   *desk.Board
 	intake  *publisher.Intake
+	slot    *vendorports.Slot // nil without vendor ports
 	page    *desk.Server
 	address string // of the page
 	states  *states
@@ -80,7 +82,7 @@ func (d *daemon) start(ctx context.Context) error {
 		},
 		SubjectHukou: d.cfg.NATS.SubjectHukou, RefuseExpired: d.cfg.Policy.Expired == "refuse",
 		Retain: time.Duration(d.cfg.Outbox.Retain), Queue: d.queue,
-		Observers: append([]publisher.Observer{d.board, d.observer()}, d.o.Observers...),
+		Observers: append(d.slots(clock), append([]publisher.Observer{d.board, d.observer()}, d.o.Observers...)...),
 		Clock:     clock, Log: d.o.Log.With().Str("part", "intake").Logger(),
 	})
 	monitor := newMonitor(d.states, d.queue, d.bus, d.zone, d.cfg.Desk.ID, d.o.Version)
@@ -89,6 +91,9 @@ func (d *daemon) start(ctx context.Context) error {
 		if err := d.startPage(ctx, clock, monitor); err != nil {
 			return err
 		}
+	}
+	if err := d.startVendorPorts(ctx, clock, monitor); err != nil {
+		return err
 	}
 	answers.from(monitor, d.examiner)
 	if d.control, err = listenControl(d.cfg.Outbox.Dir, d.examiner, d.o.Log); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 
 	"idtap/publisher/bus"
 	"idtap/publisher/outbox"
+	"idtap/publisher/vendorports"
 	"idtap/reader"
 )
 
@@ -25,6 +27,7 @@ type monitor struct {
 	deskID  string
 	version string
 	read    prometheus.Histogram
+	vendor  atomic.Pointer[vendorports.Ports] // nil without them
 }
 
 func (m *monitor) tapped(t reader.Tap) { m.read.Observe(t.ReadTime.Seconds()) }
@@ -60,6 +63,7 @@ var (
 	descAcked      = describe("bus_acknowledged_total", "Events that the stream acknowledged.")
 	descConnects   = describe("bus_connects_total", "Connections made.")
 	descLastAck    = describe("bus_last_acknowledged_timestamp_seconds", "When the stream last acknowledged an event.")
+	descVendor     = describe("vendor_port_answers_total", "Answers and refusals of the vendor-compatible ports.", "port", "result")
 	descExpiry     = describe("bus_expiry_timestamp_seconds", "When a certificate or the credentials end.", "what")
 )
 
@@ -106,6 +110,11 @@ func (m *monitor) Collect(ch chan<- prometheus.Metric) {
 		gauge(descFree, float64(s.FreeBytes))
 		gauge(descFull, number(s.Full))
 		gauge(descDamaged, number(s.Fault != ""))
+	}
+	if v := m.vendor.Load(); v != nil {
+		for c, n := range v.Counts() {
+			counter(descVendor, n, c.Port, c.Result)
+		}
 	}
 	h := m.bus.Health()
 	gauge(descConnected, number(h.Connected))

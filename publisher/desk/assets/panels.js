@@ -119,6 +119,7 @@ function draw(view, face) {
   const badges = tap && tap.data ? marks(tap.data) : [];
   if (badges.length) stated.insertBefore(h("ul.badges", {}, ...badges.map((b) => h("li", {}, b))), stated.querySelector(".do"));
   if (tap && tap.earlier) stated.append(h("p.aside", {}, say("earlier", { time: short(tap.earlier) })));
+  if (tap && tap.given) stated.append(h("p.aside", {}, say("given", { origin: tap.given.join(", ") })));
   if (tap && tap.decided) stated.append(h("p.aside", {}, say("decided." + tap.decided)));
   if (tap && tap.open) stated.append(h("button.primary.compare", { type: "button", click: () => review(tap) }, say("compare")));
   const node = h("section.panel", { "aria-label": view.label || view.name || pick(face.title), "data-reader": view.name, "data-face": view.show, "data-tone": face.tone }, head, stated);
