@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,6 +159,9 @@ func (e *embedded) options() (*server.Options, error) {
 		if opts, err = server.ProcessConfigFile(e.o.Config); err != nil {
 			return nil, err
 		}
+		if err := checkListeners(e.o.Config, opts); err != nil {
+			return nil, err
+		}
 	}
 	if opts.ServerName == "" {
 		opts.ServerName = e.name
@@ -302,6 +306,23 @@ func freePort(listen string) (string, error) {
 	return "", fmt.Errorf("no free port from %d to %d", first, first+portsTried-1)
 }
 
+// maxServerText bounds what of one line clients may have chosen.
+const maxServerText = 300
+
+// line logs with the format as the message and the values as a field, so that the
+// log's limit knows a message again. The server puts who is concerned before a
+// client's format, as "address - cid:7 - ...", which is cut off.
+func line(e *zerolog.Event, format string, v []any) {
+	text := fmt.Sprintf(format, v...)
+	if len(text) > maxServerText {
+		text = strings.ToValidUTF8(text[:maxServerText], "") + "…"
+	}
+	if i := strings.LastIndex(format, " - "); i >= 0 {
+		format = format[i+len(" - "):]
+	}
+	e.Str("text", text).Msg("nats-server: " + format)
+}
+
 // serverLog gives the server's warnings and errors to the daemon's log, and
 // keeps what it would have ended its process for. The rest is dropped: traces
 // show payloads.
@@ -313,8 +334,8 @@ type serverLog struct {
 func (*serverLog) Noticef(string, ...any)           {}
 func (*serverLog) Debugf(string, ...any)            {}
 func (*serverLog) Tracef(string, ...any)            {}
-func (l *serverLog) Warnf(format string, v ...any)  { l.log.Warn().Msgf(format, v...) }
-func (l *serverLog) Errorf(format string, v ...any) { l.log.Error().Msgf(format, v...) }
+func (l *serverLog) Warnf(format string, v ...any)  { line(l.log.Warn(), format, v) }
+func (l *serverLog) Errorf(format string, v ...any) { line(l.log.Error(), format, v) }
 func (l *serverLog) Fatalf(format string, v ...any) {
 	why := fmt.Sprintf(format, v...)
 	l.fatal.Store(&why)

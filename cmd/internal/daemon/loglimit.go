@@ -13,6 +13,8 @@ import (
 const (
 	logBurst = 100
 	logEvery = time.Minute
+
+	logMessages = 256 // told apart; the rest share one bound per level
 )
 
 // logLimit keeps a fault that repeats from filling the disk: a message comes
@@ -46,6 +48,10 @@ func (l *logLimit) Run(e *zerolog.Event, level zerolog.Level, message string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m, ok := l.messages[key]
+	if !ok && len(l.messages) >= logMessages {
+		key = level.String()
+		m, ok = l.messages[key]
+	}
 	if !ok {
 		m = &repeated{limit: rate.NewLimiter(rate.Every(logEvery), logBurst)}
 		l.messages[key] = m

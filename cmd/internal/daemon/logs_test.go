@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -83,5 +84,22 @@ func TestLogFileRotates(t *testing.T) {
 		if err != nil || info.Size() > 1<<20 || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %d bytes, %v, %v", e.Name(), info.Size(), info.Mode(), err)
 		}
+	}
+}
+
+// TestMessagesToldApartAreBounded: a message that holds what others choose can fill
+// neither memory nor log.
+func TestMessagesToldApartAreBounded(t *testing.T) {
+	var out bytes.Buffer
+	limit := newLogLimit(clockwork.NewFakeClock())
+	log := zerolog.New(&out).Hook(limit)
+	for i := range 10_000 {
+		log.Error().Msg(fmt.Sprint("message ", i))
+	}
+	if got := len(limit.messages); got > logMessages+1 {
+		t.Errorf("%d messages are kept, want at most %d", got, logMessages+1)
+	}
+	if got := bytes.Count(out.Bytes(), []byte("\n")); got > logMessages+logBurst {
+		t.Errorf("%d lines, want at most %d", got, logMessages+logBurst)
 	}
 }
