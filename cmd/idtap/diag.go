@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"idtap/cmd/internal/daemon"
@@ -111,7 +112,11 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 		record := g.Capture
 		if running {
 			record = func(ctx context.Context, personal bool, w io.Writer) error {
-				return client.Capture(ctx, f.reader, personal, w)
+				return client.Capture(ctx, f.reader, account(), personal, w)
+			}
+		} else if f.personal { // what is not written down is not done
+			if err := daemon.AuditCapture(ctx, cfg, account(), f.reader, zerolog.Nop()); err != nil {
+				return &exitError{diagUnknown, err}
 			}
 		}
 		if f.kit != "" {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -61,7 +62,8 @@ type Server struct {
 	requests *rate.Limiter
 	reveals  *rate.Limiter
 	streams  chan struct{}
-	photos   *decoder // nil without one
+	asked    atomic.Int64 // when a program's asking for the state was last written down, Unix nanoseconds
+	photos   *decoder     // nil without one
 	page     *page
 	handler  http.Handler
 	listener net.Listener

@@ -273,6 +273,32 @@ func TestRevealIsAuditedFirst(t *testing.T) {
 	}
 }
 
+// A program that receives whole bodies is written down, and gets none if it cannot be.
+func TestProgramsAreAudited(t *testing.T) {
+	d := serve(t, nil)
+	d.board.tapped("a")
+	for range 3 {
+		status, _, body := d.ask(t, "GET", "/api/v1/state", "", bearer)
+		if status != 200 || !strings.Contains(body, "11010519491231002X") {
+			t.Fatalf("state for a program: %d %s, want the whole body", status, body)
+		}
+	}
+	if got, want := d.book.take(), []string{"audit program:token state "}; !slices.Equal(got, want) {
+		t.Errorf("three questions in an hour left %q, want %q", got, want)
+	}
+	if status, _, _ := d.ask(t, "GET", "/api/v1/state", "", d.page()); status != 200 {
+		t.Errorf("state for a page: %d, want 200", status)
+	}
+	if got := d.book.take(); len(got) != 0 {
+		t.Errorf("a page left %q, want nothing", got)
+	}
+	d.book.auditErr = errors.New("disk full")
+	status, _, body := d.ask(t, "GET", "/api/v1/events", "", bearer)
+	if status != 500 || strings.Contains(body, "1101") {
+		t.Errorf("stream without an audit line: %d %s, want 500 and nothing", status, body)
+	}
+}
+
 func TestSignIn(t *testing.T) {
 	pins := secretFile(t, "# operators\n张敏:482913\nLi Wei：7731\n")
 	d := serve(t, func(o *Options) { o.PINFile = pins })

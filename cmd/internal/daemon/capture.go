@@ -3,13 +3,19 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"idtap/config"
 	"idtap/driver"
 	"idtap/driver/trace"
+	"idtap/publisher/outbox"
 	"idtap/reader"
 )
 
@@ -98,6 +104,28 @@ func (s *spill) drain(w io.Writer) error {
 	}
 }
 
+// personalCapture is what an audit line calls a recording with personal data; its
+// id is the reader's name.
+const personalCapture = "capture_personal"
+
+// AuditCapture leaves the audit line of a recording with personal data that is
+// made while no daemon runs. It makes no queue where there is none.
+func AuditCapture(ctx context.Context, cfg config.Config, who, reader string, log zerolog.Logger) error {
+	o := QueueOptions(cfg, log)
+	v, err := outbox.OpenView(ctx, o)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		v.Close()
+	}
+	q, err := outbox.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(q.Audit(ctx, who, personalCapture, reader), q.Close())
+}
+
 // capture records one of the daemon's readers until the caller ends its body.
 func (c *control) capture(w http.ResponseWriter, r *http.Request) {
 	g := c.examiner()
@@ -106,6 +134,13 @@ func (c *control) capture(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
+	}
+	personal := r.URL.Query().Get("personal") != ""
+	if personal { // what is not written down is not done
+		if err := c.audit(r.Context(), r.URL.Query().Get("who"), personalCapture, spec.Name); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
 	}
 	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -116,7 +151,6 @@ func (c *control) capture(w http.ResponseWriter, r *http.Request) {
 		defer close(stop)
 		io.Copy(io.Discard, r.Body) // ends with the caller, too
 	}()
-	personal := r.URL.Query().Get("personal") != ""
 	state, _ := g.live.states.reader(spec.Name)
 	c.log.Warn().Str("reader", spec.Name).Bool("personal_data", personal).Msg("a technician records this reader")
 	if err := g.record(spec, g.traceHeader(spec, state.Identity.Model, state.Identity.Baud), personal, w, stop); err != nil {

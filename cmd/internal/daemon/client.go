@@ -83,9 +83,9 @@ func (c *Client) Report(ctx context.Context, reader string, tap bool) (diagnosis
 }
 
 // Capture asks for a recording of what passes on a reader's wire, until the
-// context ends.
-func (c *Client) Capture(ctx context.Context, name string, personal bool, w io.Writer) error {
-	query := url.Values{"reader": {name}}
+// context ends. Who is written down if the recording holds personal data.
+func (c *Client) Capture(ctx context.Context, name, who string, personal bool, w io.Writer) error {
+	query := url.Values{"reader": {name}, "who": {who}}
 	if personal {
 		query.Set("personal", "1")
 	}

@@ -22,15 +22,19 @@ import (
 type control struct {
 	l        net.Listener
 	examiner func() *Examiner // of the desk, from inside
+	audit    auditor
 	log      zerolog.Logger
 }
 
-func listenControl(dir string, examiner func() *Examiner, log zerolog.Logger) (*control, error) {
+// auditor leaves a line that says who did what to what.
+type auditor func(ctx context.Context, who, what, id string) error
+
+func listenControl(dir string, examiner func() *Examiner, audit auditor, log zerolog.Logger) (*control, error) {
 	l, err := listenAt(controlPath(dir))
 	if err != nil {
 		return nil, fmt.Errorf("control channel: %w", err)
 	}
-	return &control{l, examiner, log}, nil
+	return &control{l, examiner, audit, log}, nil
 }
 
 // serve answers until the context ends.

@@ -96,7 +96,7 @@ func (d *daemon) start(ctx context.Context) error {
 		return err
 	}
 	answers.from(monitor, d.examiner)
-	if d.control, err = listenControl(d.cfg.Outbox.Dir, d.examiner, d.o.Log); err != nil {
+	if d.control, err = listenControl(d.cfg.Outbox.Dir, d.examiner, d.queue.Audit, d.o.Log); err != nil {
 		d.o.Log.Warn().Err(err).Msg("idtap diag cannot ask this daemon")
 	} else {
 		d.running.Go(func() { d.control.serve(ctx) })
