@@ -34,11 +34,7 @@ func (a *app) fleetCommand() *cobra.Command {
 	var table, format string
 	var wait time.Duration
 	cmd := &cobra.Command{
-		Use: "fleet", Short: "The desks of a district as the bus sees them", Args: cobra.NoArgs,
-		Long: "Calls every desk on the bus and lays the answers beside the table of desks: which are absent, which run what version, what\n" +
-			"waits since when, when a card was last tapped, and what their diagnosis finds. Log in as the monitor of docs/cluster.md.\n" +
-			"state is present, absent, double (two answer to one id) or unlisted. Exit code 1: a desk is absent, double or has a\n" +
-			"critical finding.",
+		Use: "fleet", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if table == "" || !slices.Contains([]string{"table", "csv", "json"}, format) {
 				return usage(errors.New("--desks FILE is needed, and --format table, csv or json"))
@@ -64,9 +60,9 @@ func (a *app) fleetCommand() *cobra.Command {
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&table, "desks", "", "table of desks, as for idtap provision")
-	fl.StringVar(&format, "format", "table", "table, csv or json")
-	fl.DurationVar(&wait, "wait", 2*time.Second, "how long answers are collected")
+	fl.StringVar(&table, "desks", "", "")
+	fl.StringVar(&format, "format", "table", "")
+	fl.DurationVar(&wait, "wait", 2*time.Second, "")
 	return cmd
 }
 
