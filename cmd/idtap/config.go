@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"idtap/cmd/internal/daemon"
+	"idtap/cmd/internal/preflight"
 	"idtap/config"
 	"idtap/internal/text"
 	"idtap/publisher/bus"
@@ -109,6 +110,17 @@ func (a *app) configCheckCommand() *cobra.Command {
 			}
 			if file = c.File; file == "" {
 				file = a.say("defaults")
+			}
+			faults := preflight.Files(c)
+			for _, f := range faults {
+				mark := a.say("warning")
+				if f.Blocks {
+					mark = a.say("error_mark")
+				}
+				fmt.Fprintln(a.err, mark+f.In(text.Lang(a.lang)))
+			}
+			if preflight.Blocking(faults) {
+				return usage(errors.New(file + a.say("would_not_start")))
 			}
 			fmt.Fprintln(a.out, file+a.say("ok"))
 			return nil

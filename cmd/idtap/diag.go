@@ -160,13 +160,18 @@ func (a *app) diag(ctx context.Context, cfg config.Config, f diagFlags) error {
 	}
 }
 
-// findDaemon looks for the daemon of a configuration, and without a file also
-// for the demo.
+// findDaemon looks for the daemon of a configuration that answers, and without a
+// file also for the demo.
 func (a *app) findDaemon(ctx context.Context, cfg config.Config, file string) (*daemon.Client, bool) {
-	if c, ok := daemon.Dial(ctx, a.runtimeFile(cfg, false)); ok || file != "" {
-		return c, ok
+	for _, demo := range []bool{false, true} {
+		if demo && file != "" {
+			break
+		}
+		if c, ok := daemon.Dial(ctx, a.runtimeFile(cfg, demo)); ok && c.Alive(ctx) {
+			return c, true
+		}
 	}
-	return daemon.Dial(ctx, a.runtimeFile(cfg, true))
+	return nil, false
 }
 
 // captureTo records into a new file until the context ends.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"idtap/driver/diagnosis"
 	"idtap/driver/mock"
 )
 
@@ -219,7 +220,13 @@ func TestDiagPortWithoutPermission(t *testing.T) {
 	if err := os.Chmod(port, 0); err != nil {
 		t.Fatal(err)
 	}
-	file, _ := deskFile(t, "readers: [{name: front, driver: serial, port: "+port+"}]\n")
+	file, queue := deskFile(t, "readers: [{name: front, driver: serial, port: "+port+"}]\n")
+	if os.Getuid() == 0 { // the queue is that user's
+		if err := os.Mkdir(queue, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		giveAway(t, queue)
+	}
 	out, exit := asNobody(t, "diag", "-c", file, "--json")
 	fault{"port_denied", "technician", 2, "mode 0000"}.check(t, parseReport(t, out), exit)
 }
@@ -257,7 +264,13 @@ func TestDiagBesideAnotherUsersDaemon(t *testing.T) {
 	d := runDaemon(t, file)
 	awaitState(t, d)
 	out, exit := asNobody(t, "diag", "-c", file, "--json")
-	fault{"queue_denied", "technician", 2, "queue"}.check(t, parseReport(t, out), exit)
+	r := parseReport(t, out)
+	fault{"queue_denied", "technician", 2, "queue"}.check(t, r, exit)
+	for _, result := range r.Results {
+		if result.Check == "reader-front" && result.Level != diagnosis.NotChecked {
+			t.Errorf("the reader of another account's daemon is %s, want not checked", result.Level)
+		}
+	}
 }
 
 func copyFile(t *testing.T, from, to string) {
@@ -295,15 +308,7 @@ func TestDiagSecondDaemon(t *testing.T) {
 	config := "readers: [{name: front, driver: serial, port: " + port + "}]\ndesk_page: {listen: \"" + page + "\"}\n"
 	first, _ := deskFile(t, config)
 	second, _ := deskFile(t, config)
-	other := exec.Command(os.Args[0], "run", "-c", first, "--log-format", "json")
-	other.Env = []string{asCommand + "=1", "HOME=" + t.TempDir(), "LANG=en_US.UTF-8"}
-	log := &syncBuffer{}
-	other.Stderr = log
-	if err := other.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { other.Process.Signal(os.Interrupt); other.Wait() })
-	awaitLog(t, &running{err: log}, `"state":"ready"`)
+	other := otherDaemon(t, first)
 	r, exit := diagnose(t, second)
 	fault{"daemon_second", "technician", 2, fmt.Sprintf("pid %d", other.Process.Pid)}.check(t, r, exit)
 
@@ -359,8 +364,8 @@ func TestDiagWatches(t *testing.T) {
 		}
 	}
 	stop()
-	if c := <-code; c != 0 {
-		t.Errorf("exit %d", c)
+	if c := <-code; c != 2 {
+		t.Errorf("exit %d, want 2: no daemon runs", c)
 	}
 	for line := range strings.Lines(out.String()) {
 		parseReport(t, []byte(line))
@@ -377,4 +382,63 @@ func TestDiagQueueSetAside(t *testing.T) {
 	awaitState(t, d)
 	r, exit := diagnose(t, file)
 	fault{"queue_damaged", "technician", 2, "outbox-damaged-"}.check(t, r, exit)
+}
+
+// otherDaemon runs `idtap run` in a process of its own until it has said ready.
+func otherDaemon(t *testing.T, file string) *exec.Cmd {
+	t.Helper()
+	other := exec.Command(os.Args[0], "run", "-c", file, "--log-format", "json", "--log-level", "debug")
+	other.Env = []string{asCommand + "=1", "HOME=" + t.TempDir(), "LANG=en_US.UTF-8"}
+	log := &syncBuffer{}
+	other.Stderr = log
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Process.Kill(); other.Wait() })
+	awaitLog(t, &running{err: log}, `"state":"ready"`)
+	return other
+}
+
+// TestDiagDaemonStopped: one that was killed is the first finding, and critical.
+func TestDiagDaemonStopped(t *testing.T) {
+	file, _ := deskFile(t, mockReader)
+	other := otherDaemon(t, file)
+	if r, exit := diagnose(t, file); r.Via != "daemon" || exit != 0 {
+		t.Fatalf("via %s, exit %d, %+v, want the daemon and 0", r.Via, exit, r.Findings())
+	}
+	other.Process.Kill()
+	other.Wait()
+	r, exit := diagnose(t, file)
+	found := r.Findings()
+	if exit != 2 || len(found) != 1 || found[0].Code != "daemon_stopped" || found[0].Who != "technician" || !strings.Contains(found[0].Do.En, "idtap") {
+		t.Errorf("exit %d, %+v, want 2 and daemon_stopped alone", exit, found)
+	}
+}
+
+// TestDiagDaemonHung: one that is stopped in its tracks is named within two
+// seconds, by its process, and its readers are left alone.
+func TestDiagDaemonHung(t *testing.T) {
+	module := mock.NewModule(mock.Options{Timing: mock.DeskTiming})
+	s, err := mock.ListenTCP(module, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { s.Serve(ctx); close(ended) }()
+	t.Cleanup(func() { stop(); <-ended })
+	file, _ := deskFile(t, "readers: [{name: front, driver: tcp, port: \""+s.Address()+"\"}]\n")
+	other := otherDaemon(t, file)
+	if err := other.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	before := module.State().Commands
+	r, exit := diagnose(t, file)
+	found := r.Findings()
+	if exit != 2 || len(found) == 0 || found[0].Code != "daemon_hung" || found[0].Subject != fmt.Sprintf("pid %d", other.Process.Pid) {
+		t.Errorf("exit %d, %+v, want 2 and daemon_hung of pid %d first", exit, found, other.Process.Pid)
+	}
+	if after := module.State().Commands; after > before+1 { // one may have been under way
+		t.Errorf("%d commands reached the reader", after-before)
+	}
 }

@@ -13,7 +13,7 @@ var SecondDaemon = NewEntry(texts, "daemon_second", Critical, HiddenDaemon...)
 
 // HiddenDaemon explains what an unseen program holds: the daemon of another user,
 // whose queue is not shown either.
-var HiddenDaemon = []string{"queue_denied", "daemon_silent"}
+var HiddenDaemon = []string{"queue_denied", "daemon_hung"}
 
 // Process is a program that has something open.
 type Process struct {

@@ -150,6 +150,13 @@ func (e *embedded) start() error {
 	return nil
 }
 
+// CheckEmbedded returns what keeps an administrator's nats-server file from being
+// used.
+func CheckEmbedded(path string) error {
+	_, err := server.ProcessConfigFile(path)
+	return err
+}
+
 // options are the administrator's file, or defaults, with what must hold forced
 // over it.
 func (e *embedded) options() (*server.Options, error) {

@@ -97,3 +97,17 @@ func (ops operators) find(pin string) (string, bool) {
 	}
 	return name, found
 }
+
+// CheckToken returns what keeps a token file from being used. Its content is in
+// no error.
+func CheckToken(path string) error {
+	_, err := readToken(path)
+	return err
+}
+
+// CheckPINs returns what keeps a PIN file from being used. Its content is in no
+// error.
+func CheckPINs(path string) error {
+	_, err := readPINs(path)
+	return err
+}

@@ -15,7 +15,7 @@ import (
 // undelivered are the codes of the bus that make a queue grow old.
 var undelivered = []string{"bus_unreachable", "bus_auth", "bus_creds_unreadable", "bus_tls", "bus_embedded_failed", "bus_no_answer",
 	"bus_publish_denied", "bus_no_stream", "bus_wrong_stream", "bus_stream_full", "bus_stream_down", "bus_stream_unfit", "bus_stream_refused",
-	"desk_id_in_use", "bus_seal_failed", "bus_cert_expired", "bus_creds_expired", "bus_server_cert_expired", "bus_plaintext"}
+	"desk_id_in_use", "bus_seal_failed", "bus_cert_expired", "bus_creds_expired", "bus_server_cert_expired", "bus_plaintext", "daemon_stopped"}
 
 // What can be wrong with the queue.
 var (
@@ -167,3 +167,7 @@ func (v *View) quickCheck(ctx context.Context) (VerifyReport, error) {
 
 // Owner returns the process that has the queue's lock as its file says, 0 if none.
 func Owner(dir string) int { return journal.Owner(dir) }
+
+// Held reports whether a process holds the queue's lock, which only its owner and
+// root can see.
+func Held(dir string) bool { return journal.Held(dir) }

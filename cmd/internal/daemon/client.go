@@ -39,6 +39,21 @@ func Dial(ctx context.Context, runtimeFile string) (*Client, bool) {
 	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}}, r}, true
 }
 
+// aliveWithin is how long a daemon may take to say that it lives: the system
+// takes connections for a process that is stopped, too.
+const aliveWithin = 1500 * time.Millisecond
+
+// Alive reports whether the daemon answers at all.
+func (c *Client) Alive(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, aliveWithin)
+	defer cancel()
+	body, err := c.ask(ctx, http.MethodGet, "/alive", nil, nil)
+	if err != nil {
+		return false
+	}
+	return body.Close() == nil
+}
+
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, body io.Reader) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://idtap"+path+"?"+query.Encode(), body)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 // `idtap diag`: it lies where only the daemon's user (and, of an installed service,
 // its group) may reach it, so whoever reaches it may ask.
 //
+//	GET /alive                           nothing, at once
 //	GET /report?reader=NAME&tap=1        diagnosis.Report
 //	POST /capture?reader=NAME&personal=1 a trace, until the request's body ends
 //
@@ -40,6 +41,7 @@ func listenControl(dir string, examiner func() *Examiner, audit auditor, log zer
 // serve answers until the context ends.
 func (c *control) serve(ctx context.Context) {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /alive", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /report", c.report)
 	mux.HandleFunc("POST /capture", c.capture)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}

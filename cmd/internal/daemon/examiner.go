@@ -2,14 +2,13 @@ package daemon
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
 
+	"idtap/cmd/internal/preflight"
 	"idtap/config"
 	"idtap/driver"
 	"idtap/driver/diagnosis"
@@ -103,9 +102,9 @@ func (g *Examiner) checks(ctx context.Context) []diagnosis.Check {
 		zone = time.UTC
 	}
 	list := []diagnosis.Check{
+		g.daemonCheck(),
 		diagnosis.ClockCheck(g.clock, g.floor, zone),
 		g.configCheck(),
-		g.daemonCheck(),
 		outbox.Check(g.queueOptions()),
 		g.busCheck(),
 		desk.PageCheck(g.cfg.DeskPage.Listen, g.page()),
@@ -145,23 +144,6 @@ func (g *Examiner) configCheck() diagnosis.Check {
 			e.What = w
 			s.Find(e, "")
 		}
-	}}
-}
-
-// daemonCheck looks for the daemon of this desk where it cannot be asked.
-func (g *Examiner) daemonCheck() diagnosis.Check {
-	return diagnosis.Check{Name: "daemon", Group: diagnosis.System, Run: func(_ context.Context, s *diagnosis.Sheet) {
-		running := texts.Say("daemon")
-		if g.live != nil {
-			s.Fact(running, "pid %d, %s", os.Getpid(), g.clock.Since(g.live.started).Round(time.Second))
-			return
-		}
-		pid := outbox.Owner(g.cfg.Outbox.Dir)
-		if pid == 0 || !diagnosis.Running(pid) {
-			s.Fact(running, "-")
-			return
-		}
-		s.Find(daemonSilent, fmt.Sprintf("pid %d", pid))
 	}}
 }
 
@@ -236,7 +218,7 @@ func (g *Examiner) readerChecks(ctx context.Context) []diagnosis.Check {
 		checks = append(checks, diagnosis.Check{Name: "reader-" + spec.Name, Group: diagnosis.SAM, Run: func(ctx context.Context, s *diagnosis.Sheet) {
 			if g.live != nil {
 				g.running(ctx, s, spec)
-			} else if pid := outbox.Owner(g.cfg.Outbox.Dir); pid != 0 && diagnosis.Running(pid) {
+			} else if p, _ := g.presence(); p != absent {
 				s.NotChecked(texts.Say("daemon_has_it"))
 			} else {
 				g.examine(ctx, s, spec)
@@ -370,11 +352,12 @@ func (g *Examiner) running(ctx context.Context, s *diagnosis.Sheet, spec driver.
 
 var (
 	configWarning = diagnosis.NewEntry(texts, "config_warning", diagnosis.Warning)
-	daemonSilent  = diagnosis.NewEntry(texts, "daemon_silent", diagnosis.Warning)
 )
 
 // Entries are what the daemon and its diagnosis find themselves.
-func Entries() []diagnosis.Entry { return []diagnosis.Entry{configWarning, daemonSilent} }
+func Entries() []diagnosis.Entry {
+	return append([]diagnosis.Entry{daemonStopped, daemonHung, configWarning}, preflight.Entries()...)
+}
 
 // Errors of what somebody asked to look at.
 var (

@@ -60,7 +60,19 @@ func fakeDesk(t *testing.T, lines string) *Examiner {
 	return g
 }
 
-// fault is what a report has to say: one finding, who mends it, and nothing beside.
+// beside returns what a report finds beside daemon_stopped, which comes first
+// where no daemon runs.
+func beside(t *testing.T, r diagnosis.Report) []diagnosis.Finding {
+	t.Helper()
+	found := r.Findings()
+	if len(found) == 0 || found[0].Code != daemonStopped.Code || r.Level != diagnosis.Critical {
+		t.Fatalf("no daemon runs, and the first of %d findings, level %s, is not %s", len(found), r.Level, daemonStopped.Code)
+	}
+	return found[1:]
+}
+
+// fault is what a report has to say beside that no daemon runs: one finding, who
+// mends it, and nothing else.
 type fault struct {
 	code    string
 	who     diagnosis.Who
@@ -69,7 +81,7 @@ type fault struct {
 
 func (f fault) check(t *testing.T, r diagnosis.Report) {
 	t.Helper()
-	found := r.Findings()
+	found := beside(t, r)
 	if len(found) != 1 || found[0].Code != f.code {
 		var list []string
 		for _, o := range found {

@@ -82,6 +82,9 @@ var scratchReader = config.Reader{Name: "front", Driver: "scratch", Port: "bay 3
 func foundIn(r diagnosis.Report) (list []string) {
 	for _, result := range r.Results {
 		for _, f := range result.Findings {
+			if f.Code == daemonStopped.Code { // none runs in these tests
+				continue
+			}
 			list = append(list, string(result.Group)+" "+f.Code)
 		}
 	}

@@ -3,14 +3,18 @@ package daemon
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/rs/zerolog"
 
+	"idtap/cmd/internal/preflight"
 	"idtap/cmd/internal/systemd"
 	"idtap/config"
 	"idtap/driver"
+	"idtap/internal/securefile"
+	"idtap/internal/text"
 	"idtap/publisher"
 )
 
@@ -66,6 +70,9 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	for _, w := range cfg.Warnings {
 		o.Log.Warn().Msg(w.En)
 	}
+	if err := ready(cfg, o); err != nil {
+		return err
+	}
 	if err := forbidCores(); err != nil {
 		o.Log.Warn().Err(err).Msg("core dumps could not be turned off: after a crash they hold what was on the cards")
 	}
@@ -76,7 +83,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 		if ctx.Err() != nil { // asked to stop while starting
 			return nil
 		}
-		return err
+		return lastWord(cfg, o, err)
 	}
 	o.notify(systemd.Ready)
 	if o.Started != nil {
@@ -96,6 +103,36 @@ func Run(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	if errors.Is(err, context.Canceled) {
 		return nil
+	}
+	return lastWord(cfg, o, err)
+}
+
+// ready returns what the preflight says against starting, and logs what it says
+// beside that.
+func ready(cfg config.Config, o Options) error {
+	if err := securefile.CheckDir(cfg.Outbox.Dir); err != nil {
+		return err
+	}
+	var against []string
+	lang := text.Lang(o.Lang)
+	for _, f := range preflight.Files(cfg) {
+		if f.Blocks {
+			against = append(against, f.In(lang))
+			continue
+		}
+		o.Log.Warn().Str("code", f.Code).Str("key", f.Key).Str("path", f.Subject).Str("detail", f.DetailIn(lang)).Str("remedy", f.Do.In(lang)).Msg("preflight")
+	}
+	if len(against) == 0 {
+		return nil
+	}
+	return lastWord(cfg, o, &ConfigError{errors.New(strings.Join(against, "\n"))})
+}
+
+// lastWord leaves why a daemon ends in its log file, where diag looks for it; on
+// stderr the caller says it.
+func lastWord(cfg config.Config, o Options, err error) error {
+	if cfg.Log.File != "" && err != nil {
+		o.Log.WithLevel(zerolog.FatalLevel).Err(err).Msg("idtap ends")
 	}
 	return err
 }
