@@ -38,13 +38,14 @@ func (i *Intake) Confirm(ctx context.Context, id string, op event.Operator) (Fol
 			return FollowUp{ID: f.ID, Refers: id, Type: f.Type, At: f.AcceptedAt}, nil
 		}
 	}
-	return i.follow(ctx, r, event.ConfirmedType, op, nil, func(d event.Desk, places []string, at event.Time) any {
-		return event.Confirmed{Refers: id, Test: r.data.Test, Desk: d, HukouDivisions: places, Operator: op, At: at}
+	return i.follow(ctx, r, event.ConfirmedType, op, nil, func(h head) any {
+		return event.Confirmed{Refers: id, CopyOf: h.copyOf, Test: r.data.Test, Desk: h.desk, HukouDivisions: h.divisions, Operator: op, At: h.at}
 	})
 }
 
-// Correct publishes corrected fields. Old values are taken from the record as it
-// stands after earlier corrections, not from the caller.
+// Correct publishes corrected fields and the record as it stands afterwards. Old
+// values are taken from the record as it stands after earlier corrections, not from
+// the caller. The rules of a card hold: what they call an error is a FieldError.
 func (i *Intake) Correct(ctx context.Context, id string, op event.Operator, reason string, changes []event.FieldChange) (FollowUp, error) {
 	i.decisions.Lock()
 	defer i.decisions.Unlock()
@@ -59,8 +60,14 @@ func (i *Intake) Correct(ctx context.Context, id string, op event.Operator, reas
 	if err != nil {
 		return FollowUp{}, err
 	}
-	return i.follow(ctx, r, event.CorrectedType, op, checked, func(d event.Desk, places []string, at event.Time) any {
-		return event.Corrected{Refers: id, Test: r.data.Test, Desk: d, HukouDivisions: places, Operator: op, At: at, Reason: reason, Changes: checked}
+	after, checked, err := i.amend(r.data, checked)
+	if err != nil {
+		return FollowUp{}, err
+	}
+	r.become(after)
+	return i.follow(ctx, r, event.CorrectedType, op, checked, func(h head) any {
+		return event.Corrected{Refers: id, CopyOf: h.copyOf, Test: r.data.Test, Desk: h.desk, HukouDivisions: h.divisions, Operator: op,
+			At: h.at, Reason: reason, Changes: checked, Record: &after}
 	})
 }
 
@@ -86,8 +93,9 @@ func (i *Intake) Cancel(ctx context.Context, id string, op event.Operator, reaso
 	if err != nil {
 		return FollowUp{}, err
 	}
-	return i.follow(ctx, r, event.CancelledType, op, nil, func(d event.Desk, places []string, at event.Time) any {
-		return event.Cancelled{Refers: id, Test: r.data.Test, Desk: d, HukouDivisions: places, Operator: op, At: at, Reason: reason, Note: note}
+	return i.follow(ctx, r, event.CancelledType, op, nil, func(h head) any {
+		return event.Cancelled{Refers: id, CopyOf: h.copyOf, Test: r.data.Test, Desk: h.desk, HukouDivisions: h.divisions, Operator: op,
+			At: h.at, Reason: reason, Note: note}
 	})
 }
 
@@ -186,25 +194,28 @@ func (i *Intake) Audit(ctx context.Context, who, what, id string) error {
 	return i.o.Queue.Audit(ctx, who, what, id)
 }
 
-// follow accepts a follow-up event. Where a correction moves the hukou division
-// it goes to the old and the new subject.
+// head is what the body of a follow-up begins with.
+type head struct {
+	desk      event.Desk
+	divisions []string
+	at        event.Time
+	copyOf    string
+}
+
+// follow accepts a follow-up event. It goes to the subject of every hukou division
+// that the record has or had, the first of them first: who got the record must hear
+// what becomes of it.
 func (i *Intake) follow(ctx context.Context, r recorded, ceType string, op event.Operator, changes []event.FieldChange,
-	body func(d event.Desk, hukouDivisions []string, at event.Time) any) (FollowUp, error) {
-	division := r.division()
-	d := outbox.Draft{
-		Type: ceType, Source: r.Source, Subject: i.subject(ceType, division),
-		Filter: event.Filter(i.o.Desk.Division, i.o.Desk.ID), Refers: r.ID, Kind: r.Kind, Status: r.Status,
-	}
-	places := slices.Clone(r.data.Hukou.Divisions()) // that the event is about
-	for _, c := range changes {
-		if c.Field == "hukou.division" && c.New != division {
-			if c.New != "" {
-				places = append(places, c.New)
-			}
-			if also := i.subject(ceType, c.New); also != d.Subject {
-				d.Also = []string{also}
-			}
+	body func(head) any) (FollowUp, error) {
+	var subjects []string
+	for _, division := range r.had {
+		if s := i.subject(ceType, division); !slices.Contains(subjects, s) {
+			subjects = append(subjects, s)
 		}
+	}
+	d := outbox.Draft{
+		Type: ceType, Source: r.Source, Subject: subjects[0], Also: subjects[1:],
+		Filter: event.Filter(i.o.Desk.Division, i.o.Desk.ID), Refers: r.ID, Kind: r.Kind, Status: r.Status,
 	}
 	d.Body = func(s outbox.Stamp) ([]byte, error) {
 		desk := r.data.Desk
@@ -212,7 +223,7 @@ func (i *Intake) follow(ctx context.Context, r recorded, ceType string, op event
 		if op.Name != "" {
 			desk.Operator = op.Name
 		}
-		return json.Marshal(body(desk, places, event.Time{Time: s.AcceptedAt.In(i.o.Desk.Zone)}))
+		return json.Marshal(body(head{desk: desk, divisions: r.concerns, at: event.Time{Time: s.AcceptedAt.In(i.o.Desk.Zone)}, copyOf: s.CopyOf}))
 	}
 	a, err := i.o.Queue.Accept(ctx, d)
 	if err != nil {
@@ -234,13 +245,25 @@ type recorded struct {
 	outbox.Record
 	data     event.Registration // as it stands after corrections
 	followed []outbox.Record
+	had      []string // hukou divisions that data has and had, oldest first; "" where none was known
+	concerns []string // the same with the successors of divided units, without ""
 }
 
-func (r recorded) division() string {
-	if r.data.Hukou == nil {
-		return ""
+// become makes data what the record stands as.
+func (r *recorded) become(data event.Registration) {
+	r.data = data
+	division := ""
+	if data.Hukou != nil {
+		division = data.Hukou.Division
 	}
-	return r.data.Hukou.Division
+	if !slices.Contains(r.had, division) {
+		r.had = append(r.had, division)
+	}
+	for _, d := range data.Hukou.Divisions() {
+		if d != "" && !slices.Contains(r.concerns, d) {
+			r.concerns = append(r.concerns, d)
+		}
+	}
 }
 
 // record loads a recorded event and applies its corrections.
@@ -256,9 +279,11 @@ func (i *Intake) record(ctx context.Context, id string) (recorded, error) {
 	case rec.Body == nil:
 		return r, ErrErased
 	}
-	if err := json.Unmarshal(rec.Body, &r.data); err != nil {
+	var data event.Registration
+	if err := json.Unmarshal(rec.Body, &data); err != nil {
 		return r, fmt.Errorf("record %s: %w", id, err)
 	}
+	r.become(data)
 	if r.followed, err = i.o.Queue.FollowUps(ctx, id); err != nil {
 		return r, err
 	}
@@ -270,11 +295,13 @@ func (i *Intake) record(ctx context.Context, id string) (recorded, error) {
 		if err := json.Unmarshal(f.Body, &c); err != nil {
 			return r, fmt.Errorf("correction %s: %w", f.ID, err)
 		}
-		for _, change := range c.Changes {
-			if f, ok := fields[change.Field]; ok {
-				f.set(&r.data, change.New)
-			}
+		if c.Record != nil {
+			r.become(*c.Record)
+			continue
 		}
+		// Of version 0.1, when no rules were asked: what it says stands.
+		data, _, _ := i.amend(r.data, slices.DeleteFunc(c.Changes, func(c event.FieldChange) bool { return fields[c.Field].set == nil }))
+		r.become(data)
 	}
 	return r, nil
 }

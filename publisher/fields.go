@@ -1,14 +1,14 @@
 package publisher
 
 import (
-	"fmt"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"idtap/publisher/event"
+	"idtap/reader/card"
 )
 
 // field is one field of a registration that a clerk may correct.
@@ -16,6 +16,16 @@ type field struct {
 	get   func(*event.Registration) string
 	set   func(*event.Registration, string)
 	valid func(string) bool
+	of    []card.Kind // the only kinds of card that have it; none: all
+}
+
+func (f field) belongs(r event.Registration) bool {
+	return len(f.of) == 0 || slices.Contains(f.of, card.Kind(r.Document.Kind))
+}
+
+func (f field) on(kinds ...card.Kind) field {
+	f.of = kinds
+	return f
 }
 
 var (
@@ -39,29 +49,23 @@ var fields = map[string]field{
 		},
 		valid: isDate,
 	},
-	// Long-term is a field of its own: an end that is a date ends it.
-	"document.long_term": {
-		get: func(r *event.Registration) string { return strconv.FormatBool(r.Document.LongTerm) },
-		set: func(r *event.Registration, _ string) {
-			r.Document.ValidTo, r.Document.LongTerm = event.ValidTo{Null: true}, true
-		},
-		valid: func(s string) bool { return s == "true" },
-	},
+	"document.long_term": longTerm, // a field of its own: an end that is a date ends it
 	"person.name":        text(func(r *event.Registration) *string { return &r.Person.Name }, isText(50)),
-	"person.name_en":     text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)),
-	"person.nationality": text(func(r *event.Registration) *string { return &r.Person.Nationality }, isCountry),
+	"person.name_en":     text(func(r *event.Registration) *string { return &r.Person.NameEn }, isText(120)).on(card.ForeignPR2017, card.ForeignPR2023),
+	"person.nationality": text(func(r *event.Registration) *string { return &r.Person.Nationality }, isCountry).on(card.ForeignPR2017, card.ForeignPR2023),
 	"person.birth_date":  text(func(r *event.Registration) *string { return &r.Person.BirthDate }, isDate),
 	"person.sex":         coded(func(r *event.Registration) **event.Code { return &r.Person.Sex }, isSex),
 	"person.ethnic":      coded(func(r *event.Registration) **event.Code { return &r.Person.Ethnic }, isEthnic),
-	"hukou.address":      text(func(r *event.Registration) *string { return &hukou(r).Address }, isText(100)),
+	"hukou.address":      text(func(r *event.Registration) *string { return &hukou(r).Address }, isText(100)).on(card.Resident),
 	"hukou.division": {
 		get: func(r *event.Registration) string { return hukou(r).Division },
 		set: func(r *event.Registration, v string) {
 			hukou(r).Division, hukou(r).Successors = v, nil // no longer a guess among several
 		},
 		valid: isDivision,
+		of:    []card.Kind{card.Resident},
 	},
-	"residence.card_address": text(func(r *event.Registration) *string { return &r.Residence.CardAddress }, isText(100)),
+	"residence.card_address": text(func(r *event.Registration) *string { return &r.Residence.CardAddress }, isText(100)).on(card.HMTPermit),
 }
 
 func text(at func(*event.Registration) *string, valid func(string) bool) field {
@@ -111,30 +115,3 @@ func (e *FieldError) Error() string { return ErrField.Error() + ": " + e.Field +
 
 // Unwrap makes a FieldError an ErrField.
 func (e *FieldError) Unwrap() error { return ErrField }
-
-// correct checks changes against the record and fills in their old values.
-func (r recorded) correct(changes []event.FieldChange) ([]event.FieldChange, error) {
-	if len(changes) == 0 || len(changes) > len(fields) {
-		return nil, fmt.Errorf("%w: name at least one field", ErrField)
-	}
-	seen := map[string]bool{}
-	checked := make([]event.FieldChange, 0, len(changes))
-	for _, c := range changes {
-		f, ok := fields[c.Field]
-		switch {
-		case !ok, strings.HasPrefix(c.Field, "hukou.") && r.data.Hukou == nil:
-			return nil, &FieldError{Field: c.Field, Problem: "the record has no such field"}
-		case seen[c.Field]:
-			return nil, &FieldError{Field: c.Field, Problem: "it is named twice"}
-		case !f.valid(c.New):
-			return nil, &FieldError{Field: c.Field, Problem: "the new value is not in its form"}
-		}
-		seen[c.Field] = true
-		old := f.get(&r.data)
-		if old == c.New {
-			return nil, &FieldError{Field: c.Field, Problem: "the record has this value already"}
-		}
-		checked = append(checked, event.FieldChange{Field: c.Field, Old: old, New: c.New})
-	}
-	return checked, nil
-}

@@ -39,8 +39,9 @@ type Queue interface {
 // Options of an Intake.
 type Options struct {
 	Desk          DeskFacts
-	SubjectHukou  string // county, province or none
-	RefuseExpired bool   // policy.expired: refuse
+	SubjectHukou  string           // county, province or none
+	Groups        []identity.Group // policy.groups, for corrections; the readers have them for taps
+	RefuseExpired bool             // policy.expired: refuse
 	Retain        time.Duration
 	Queue         Queue
 	Observers     []Observer

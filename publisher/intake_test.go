@@ -42,6 +42,9 @@ func (m *memory) Accept(_ context.Context, d outbox.Draft) (outbox.Accepted, err
 	var first outbox.Stamp
 	for n, subject := range append([]string{d.Subject}, d.Also...) {
 		s := outbox.Stamp{ID: fmt.Sprintf("id-%d", len(m.records)+1), Epoch: "e1", Seq: uint64(len(m.records) + 1), AcceptedAt: m.clock.Now()}
+		if n > 0 {
+			s.CopyOf = first.ID
+		}
 		body, err := d.Body(s)
 		if err != nil {
 			return outbox.Accepted{}, err

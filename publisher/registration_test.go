@@ -23,6 +23,9 @@ const examples = "event/testdata"
 
 var shanghai = time.FixedZone("CST", 8*3600)
 
+var testGroups = []identity.Group{{Name: "child_0_6", MaxAge: 6, HasMax: true}, {Name: "woman_15_49", Sex: "female", MinAge: 15, MaxAge: 49, HasMax: true},
+	{Name: "elder_65", MinAge: 65}}
+
 func testDesk() DeskFacts {
 	return DeskFacts{ID: "jinshui-wenhualu-03", Division: "410105", Role: "inflow", Zone: shanghai, RefKey: []byte("a key for tests only")}
 }
@@ -100,6 +103,15 @@ func goldens() map[string]any {
 	d := event.Desk{ID: "jinshui-wenhualu-03", Reader: "front", Epoch: "e7f3b2a19c", Seq: 1842}
 	clerk := event.Operator{Name: "测试员", Authenticated: true}
 	at := event.Time{Time: time.Date(2026, 11, 21, 17, 31, 5, 0, shanghai)}
+	resident := accept(NewRegistration(testTap(card.Resident), testDesk()), 1841)
+	after, changes, _ := NewIntake(Options{Desk: testDesk(), Groups: testGroups}).amend(resident, []event.FieldChange{
+		{Field: "person.name", Old: "测试甲", New: "测试乙"}, {Field: "person.birth_date", Old: "1949-12-31", New: "1979-12-31"},
+		{Field: "document.number", Old: "11010519491231002X", New: "110105197912310023"},
+		{Field: "document.valid_to", New: "2030-01-01"}, {Field: "hukou.division", Old: "620422", New: "410105"}})
+	corrected := event.Corrected{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Desk: d, HukouDivisions: []string{"620422", "410105"}, Operator: clerk, At: at,
+		Reason: "卡面核对", Changes: changes, Record: &after}
+	copied := corrected
+	copied.CopyOf, copied.Desk.Seq = "019372b4-7c3e-7b11-9d02-5f0a1c2b3d4e", 1843
 	status, _ := NewReaderStatus(testDesk(), reader.State{Reader: "front", Phase: reader.Away, Since: at.Time,
 		Identity: driver.Identity{Model: "mock", SAM: "05.01-20120411-0002011994-0000000000"}})
 	return map[string]any{
@@ -110,11 +122,11 @@ func goldens() map[string]any {
 		"recorded-everything":      everything,
 		"recorded-unresolved":      accept(NewRegistration(unresolved, testDesk()), 4),
 		"confirmed":                event.Confirmed{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Desk: d, HukouDivisions: []string{"620422"}, Operator: clerk, At: at},
-		"corrected": event.Corrected{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Desk: d, HukouDivisions: []string{"620422", "410105"}, Operator: clerk, At: at, Reason: "卡面核对",
-			Changes: []event.FieldChange{{Field: "person.name", Old: "测试甲", New: "测试乙"}, {Field: "hukou.division", Old: "620422", New: "410105"}}},
-		"cancelled":      event.Cancelled{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Test: true, Desk: d, Operator: event.Operator{}, At: at, Reason: "test_tap", Note: "试读"},
-		"status-away":    status,
-		"status-minimal": event.ReaderStatus{Desk: "d", Reader: "side", State: "ready", Since: at, Test: true},
+		"corrected":                corrected,
+		"corrected-copy":           copied,
+		"cancelled":                event.Cancelled{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Test: true, Desk: d, Operator: event.Operator{}, At: at, Reason: "test_tap", Note: "试读"},
+		"status-away":              status,
+		"status-minimal":           event.ReaderStatus{Desk: "d", Reader: "side", State: "ready", Since: at, Test: true},
 	}
 }
 

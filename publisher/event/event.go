@@ -24,11 +24,8 @@ func known(ceType string) bool {
 	return ceType == StatusType || slices.Contains(registrationTypes, ceType)
 }
 
-// Values of Registration.Source.
-const (
-	SourceChip   = "chip"
-	SourceManual = "manual"
-)
+// SourceChip is the value of Registration.Source: what is recorded came from a chip.
+const SourceChip = "chip"
 
 // Values of Quality.Status.
 const (
@@ -64,7 +61,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 // Registration is the data of a recorded event. Absent is absent; only
 // Document.ValidTo of a long-term card is null.
 type Registration struct {
-	Source    string    `json:"source"` // chip or manual
+	Source    string    `json:"source"` // chip
 	Test      bool      `json:"test"`
 	Document  Document  `json:"document"`
 	Person    Person    `json:"person"`
@@ -240,11 +237,13 @@ type Operator struct {
 }
 
 // Confirmed is the data of a confirmed event: a clerk compared the record with the
-// card. HukouDivisions of a follow-up are the record's hukou division and, where a
-// correction moves it, the new one: recipients limited to either get the event,
-// whatever the subject shows.
+// card. HukouDivisions of a follow-up are every hukou division that the record has
+// or had, the one that a correction moves it to included: recipients limited to any
+// of them get the event, whatever the subject shows. CopyOf is the id of the same
+// follow-up on the first of its subjects, absent there.
 type Confirmed struct {
 	Refers         string   `json:"refers"` // id of the recorded event, a UUIDv7
+	CopyOf         string   `json:"copy_of,omitempty"`
 	Test           bool     `json:"test"`
 	Desk           Desk     `json:"desk"`
 	HukouDivisions []string `json:"hukou_divisions,omitempty"`
@@ -253,8 +252,11 @@ type Confirmed struct {
 }
 
 // Corrected is the data of a corrected event: a clerk changed fields of the record.
+// Record is the recorded data as it stands afterwards, with all that follows from
+// the changes; events of version 0.1 have none.
 type Corrected struct {
 	Refers         string        `json:"refers"`
+	CopyOf         string        `json:"copy_of,omitempty"`
 	Test           bool          `json:"test"`
 	Desk           Desk          `json:"desk"`
 	HukouDivisions []string      `json:"hukou_divisions,omitempty"`
@@ -262,6 +264,7 @@ type Corrected struct {
 	At             Time          `json:"at"`
 	Reason         string        `json:"reason"`
 	Changes        []FieldChange `json:"changes"`
+	Record         *Registration `json:"record,omitempty"`
 }
 
 // Format implements fmt.Formatter: no verb prints personal data.
@@ -282,6 +285,7 @@ func (c FieldChange) Format(f fmt.State, _ rune) {
 // Cancelled is the data of a cancelled event: the record is void.
 type Cancelled struct {
 	Refers         string   `json:"refers"`
+	CopyOf         string   `json:"copy_of,omitempty"`
 	Test           bool     `json:"test"`
 	Desk           Desk     `json:"desk"`
 	HukouDivisions []string `json:"hukou_divisions,omitempty"`

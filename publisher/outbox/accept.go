@@ -38,8 +38,13 @@ func (t *tx) accept(d Draft) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
+	also := d
+	also.Body = func(s Stamp) ([]byte, error) {
+		s.CopyOf = first.ID
+		return d.Body(s)
+	}
 	for _, subject := range d.Also {
-		if _, err := t.append(d, subject, journal.PlaceFurther, t.tail.Epoch, t.tail.Next); err != nil {
+		if _, err := t.append(also, subject, journal.PlaceFurther, t.tail.Epoch, t.tail.Next); err != nil {
 			return Accepted{}, err
 		}
 	}

@@ -52,6 +52,7 @@ type Stamp struct {
 	Epoch      string    `json:"epoch"`
 	Seq        uint64    `json:"seq"`
 	AcceptedAt time.Time `json:"accepted_at"`
+	CopyOf     string    `json:"-"` // on a further subject (Draft.Also): the id on the first
 }
 
 // Draft is an event about to be accepted.

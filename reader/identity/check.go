@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"idtap/reader/card"
+	"idtap/reader/identity/division"
 )
 
 // Fields that findings name: paths in the event's data.
@@ -38,18 +39,28 @@ type checker struct {
 	Checked
 	today          Date
 	clockPlausible bool
+	decided        *division.Resolution // of the household address, where a clerk decided it
+}
+
+func newChecker(kind card.Kind, o Options) *checker {
+	c := &checker{Checked: Checked{Kind: kind, Age: -1, Validity: UnknownValidity, Confidence: None, Relation: UnknownRelation, Findings: []Finding{}}}
+	c.today = DateOf(o.Now)
+	c.clockPlausible = !o.Now.IsZero() && !o.Now.Before(o.ClockFloor)
+	return c
 }
 
 // Check normalises and validates a document. It never fails and never panics:
 // whatever the chip carries becomes fields plus findings.
 func Check(doc card.Document, o Options) Checked {
-	c := checker{Checked: Checked{Kind: doc.Kind, Age: -1, Validity: UnknownValidity, Confidence: None, Relation: UnknownRelation, Findings: []Finding{}}}
-	c.today = DateOf(o.Now)
-	c.clockPlausible = !o.Now.IsZero() && !o.Now.Before(o.ClockFloor)
+	c := newChecker(doc.Kind, o)
 	if doc.Blank() {
 		c.add(CodeCardBlank, "", "")
 		return c.Checked
 	}
+	return c.check(doc, o)
+}
+
+func (c *checker) check(doc card.Document, o Options) Checked {
 	if doc.Kind == card.Unknown {
 		c.add(CodeKindUnknown, fieldKind, fmt.Sprintf("mark U+%04X", doc.Mark))
 		return c.Checked

@@ -17,6 +17,9 @@ func (c *checker) hukou(doc card.Document) {
 		}
 	}
 	r := division.Resolve(c.HukouAddress)
+	if c.decided != nil {
+		r = *c.decided
+	}
 	c.Division, c.Path = r.Code, r.Path
 	switch {
 	case r.Code == "":

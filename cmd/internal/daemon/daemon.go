@@ -80,7 +80,7 @@ func (d *daemon) start(ctx context.Context) error {
 			Operator: d.cfg.Desk.Operator, LegalBasis: d.cfg.Desk.LegalBasis, NoticeVersion: d.cfg.Desk.NoticeVersion,
 			Test: d.o.Demo, EmbedPhoto: d.cfg.Policy.Photo == "embed", Zone: d.zone, RefKey: refKey,
 		},
-		SubjectHukou: d.cfg.NATS.SubjectHukou, RefuseExpired: d.cfg.Policy.Expired == "refuse",
+		SubjectHukou: d.cfg.NATS.SubjectHukou, Groups: groups(d.cfg.Policy.Groups), RefuseExpired: d.cfg.Policy.Expired == "refuse",
 		Retain: time.Duration(d.cfg.Outbox.Retain), Queue: d.queue,
 		Observers: append(d.slots(clock), append([]publisher.Observer{d.board, d.observer()}, d.o.Observers...)...),
 		Clock:     clock, Log: d.o.Log.With().Str("part", "intake").Logger(),
