@@ -79,7 +79,7 @@ func TestExampleIsTheDefaultAndNamesEveryKey(t *testing.T) {
 	want.fill(machine(map[string]string{"HOME": "/home/desk"}, nil))
 	c.File, c.Warnings, c.Origins = "", nil, nil
 	// Lists given as [] are empty, not absent.
-	c.Readers, c.NATS.EncryptTo, c.Photo.Decoder, c.DeskPage.Origins = nil, nil, nil, nil
+	c.Readers, c.NATS.EncryptTo, c.Photo.Decoder, c.DeskPage.Origins, c.VendorPorts.Origins = nil, nil, nil, nil, nil
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("example gives\n%+v\nwant the defaults\n%+v", c, want)
 	}
