@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,10 +89,7 @@ func (d *decoder) configure(desk, at string) error {
 const sniffed = 4 << 10
 
 func (d *decoder) run(ctx context.Context, in io.Reader) error {
-	r := bufio.NewReaderSize(in, lineLimit)
-	if bom, _ := r.Peek(3); string(bom) == "\ufeff" {
-		r.Discard(3)
-	}
+	r := unmarked(bufio.NewReaderSize(in, lineLimit))
 	head, err := r.Peek(sniffed)
 	if err != nil && err != io.EOF {
 		return err
@@ -101,7 +97,7 @@ func (d *decoder) run(ctx context.Context, in io.Reader) error {
 	switch {
 	case len(head) == 0:
 		return texts.Errorf("input_empty")
-	case bytes.HasPrefix(head, []byte("{")):
+	case isTrace(head):
 		err = d.trace(r)
 	case isText(head):
 		err = d.lines(ctx, r)
@@ -141,41 +137,19 @@ func isText(head []byte) bool {
 	return true
 }
 
-// lines decodes hex, one frame sequence or block a line. Empty lines and lines
-// that begin with # are comments.
+// isTrace reports whether the input is a recording: objects of JSON, not bytes in
+// the braces of a programming language.
+func isTrace(head []byte) bool {
+	inner, ok := bytes.CutPrefix(head, []byte("{"))
+	return ok && bytes.HasPrefix(bytes.TrimSpace(inner), []byte(`"`))
+}
+
+// lines decodes hex: an answer or block a line, or one over several lines. Empty
+// lines and lines that begin with # are comments and end what came before.
 func (d *decoder) lines(ctx context.Context, r *bufio.Reader) error {
-	var sniffer sam.Sniffer
-	return eachLine(ctx, r, func(l inputLine) error {
-		where := d.say("line", l.n)
-		text := bytes.Map(func(c rune) rune {
-			if c == ' ' || c == '\t' || c == ':' {
-				return -1
-			}
-			return c
-		}, l.text)
-		if len(text) == 0 || text[0] == '#' {
-			return nil
-		}
-		if l.tooLong {
-			d.reject(where, "longer_than_any_answer")
-			return nil
-		}
-		b := make([]byte, hex.DecodedLen(len(text)))
-		if _, err := hex.Decode(b, text); err != nil {
-			d.reject(where, "not_hex")
-			return nil
-		}
-		if len(b) == len(driver.RawCard{}.Text) && !sam.HasFrame(b) {
-			return d.card(driver.RawCard{Text: [256]byte(b)})
-		}
-		if _, bare := sam.Request(b); bare { // captures of both directions have the host's frames, too
-			d.skipped++
-			return nil
-		}
-		sniffer.Reset()
-		sniffer.Write(b)
-		return d.frames(&sniffer, where, true)
-	}, d.flush)
+	h := &hexLines{d: d}
+	err := eachLine(ctx, r, h.line, d.flush)
+	return errors.Join(err, h.end())
 }
 
 // trace decodes what a reader sent in a recorded session.
@@ -268,22 +242,25 @@ func (d *decoder) answer(body sam.Body, where string) error {
 	return nil
 }
 
-// blocks decodes bare text blocks in binary.
-func (d *decoder) blocks(ctx context.Context, r io.Reader) error {
+// blocks decodes bare text blocks in binary, with what may stand around each: its
+// lengths before it, the photo after it.
+func (d *decoder) blocks(ctx context.Context, r *bufio.Reader) error {
 	for at := int64(0); ctx.Err() == nil; {
-		var raw driver.RawCard
-		n, err := io.ReadFull(r, raw.Text[:])
+		size := len(driver.RawCard{}.Text)
+		if head, _ := r.Peek(size + len(photoHead)); len(head) > 4 && bytes.HasPrefix(head, dataHead) {
+			size = cardData
+		} else if len(head) > size && bytes.HasPrefix(head[size:], photoHead) {
+			size = cardData - len(dataHead)
+		}
+		data := make([]byte, size)
+		n, err := io.ReadFull(r, data)
 		if err == io.EOF {
 			return nil
 		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			d.reject(d.from(at), "no_text_block", n)
-			return nil
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}
-		if err := d.card(raw); err != nil {
+		if err := d.block(data[:n], d.from(at)); err != nil {
 			return err
 		}
 		at += int64(n)

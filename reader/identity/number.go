@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -65,9 +66,11 @@ func CheckNumber(s string, today Date) Number {
 
 // normalizeNumber trims padding and folds what people and systems write for
 // the digits and the X (x, full-width forms, the Roman numeral ten): NFKC and
-// upper case, on numbers only. changed says whether more than padding went.
+// upper case, on numbers only. Invisible marks go, which copying from a web page
+// or a chat brings along: direction marks, zero-width spaces and joiners, soft
+// hyphens. changed says whether more than padding went.
 func normalizeNumber(s string) (text string, changed bool) {
-	trimmed := strings.Trim(s, " \x00\t\r\n\u3000\u00a0\ufeff")
+	trimmed := strings.Trim(s, numberPadding)
 	ascii := true
 	for i := 0; i < len(trimmed); i++ {
 		c := trimmed[i]
@@ -80,9 +83,17 @@ func normalizeNumber(s string) (text string, changed bool) {
 	if ascii && !changed {
 		return trimmed, false
 	}
-	folded := strings.ToUpper(norm.NFKC.String(trimmed))
-	return folded, folded != trimmed
+	folded := strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, strings.ToUpper(norm.NFKC.String(trimmed)))
+	return strings.Trim(folded, numberPadding), folded != trimmed
 }
+
+// numberPadding may stand around a number and means nothing.
+const numberPadding = " \x00\t\r\n\u3000\u00a0\ufeff"
 
 // parse judges a normalised number.
 func (n *Number) parse(s string, changed bool, today Date) {

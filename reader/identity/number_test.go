@@ -3,6 +3,7 @@ package identity_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -256,4 +257,23 @@ func FuzzNumber(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestInvisibleMarksInNumbers: marks that nobody sees do not make a number wrong,
+// wherever they are; that they were there is a finding.
+func TestInvisibleMarksInNumbers(t *testing.T) {
+	const number = "11010519491231002X"
+	for name, mark := range map[string]string{
+		"left-to-right mark": "\u200e", "right-to-left mark": "\u200f", "embedding": "\u202a", "pop": "\u202c", "override": "\u202d",
+		"isolate": "\u2066", "pop isolate": "\u2069", "zero-width space": "\u200b", "joiner": "\u200d", "word joiner": "\u2060",
+		"byte-order mark": "\ufeff", "soft hyphen": "\u00ad", "Arabic letter mark": "\u061c",
+	} {
+		for _, in := range []string{mark + number, number + mark, number[:6] + mark + number[6:], mark + " " + number + " " + mark, strings.Join(strings.Split(number, ""), mark)} {
+			n := identity.CheckNumber(in, identity.Date{Year: 2026, Month: 11, Day: 25})
+			told := mark == "\ufeff" || slices.ContainsFunc(n.Findings, func(f identity.Finding) bool { return f.Code == identity.CodeNumberNormalised })
+			if n.Normalized != number || !n.Valid() || !told {
+				t.Errorf("%s: CheckNumber(%+q) = %q, valid %v, told %v, want the number, true, true", name, in, n.Normalized, n.Valid(), told)
+			}
+		}
+	}
 }
