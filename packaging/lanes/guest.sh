@@ -35,7 +35,7 @@ step() { # NAME COMMAND...: ok if the command is
 		failed=1
 	fi
 }
-guest() { ssh -q -p "$port" -i "$cache/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ConnectTimeout=5 root@127.0.0.1 "$@"; }
+guest() { ssh -q -p "$port" -i "$cache/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o ControlMaster=auto -o "ControlPath=$work/ssh" -o ControlPersist=600 -o ConnectTimeout=60 root@127.0.0.1 "$@"; }
 copy() { scp -q -P "$port" -i "$cache/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "$1" root@127.0.0.1:"$2"; }
 plug() { echo 'device_add usb-serial,chardev=reader,id=ser0,bus=x.0' | socat -t1 - "UNIX:$work/monitor" >/dev/null; }
 unplug() { echo 'device_del ser0' | socat -t1 - "UNIX:$work/monitor" >/dev/null; }

@@ -31,8 +31,8 @@ type watchdog struct {
 // every 5 s, and a disk that takes longer than this to sync is no disk to wait for.
 const writerBound = 30 * time.Second
 
-// pageBound is what the page may take to answer.
-const pageBound = 5 * time.Second
+// pageBound is what the page may take to answer, on a machine under load as well.
+const pageBound = 20 * time.Second
 
 func (d *daemon) watchdog(m systemd.Manager) *watchdog {
 	clock := d.o.clock()
