@@ -78,7 +78,10 @@ has evidence of a real device today. Whether yours works or not, `+"`idtap diag 
 	for _, m := range usb.Models() {
 		driven := say("否", "no")
 		if m.Driven() {
-			driven = say("Linux", "Linux")
+			driven = "Linux"
+			if m.Form != "bulk" {
+				driven = say("Linux；Windows 已编写，从未运行", "Linux; Windows built, never run")
+			}
 		}
 		traces := 0
 		for _, r := range recorded {
