@@ -38,10 +38,11 @@ func (s Set) Run(ctx context.Context) {
 	defer running.Wait()
 	plugs := map[string]*plug{} // by driver
 	for _, name := range s.Drivers.Names() {
-		plugs[name] = &plug{next: make(chan struct{})}
+		p := &plug{next: make(chan struct{})}
+		plugs[name] = p
 		used := slices.ContainsFunc(s.Readers, func(spec driver.Spec) bool { return spec.Driver == name })
 		if w, ok := s.Drivers[name].(driver.Watcher); ok && (used || len(s.Readers) == 0) {
-			running.Go(func() { w.Watch(ctx, plugs[name].moved) })
+			running.Go(func() { w.Watch(ctx, p.moved) })
 		}
 	}
 	for _, spec := range s.Readers {
