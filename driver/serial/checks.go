@@ -128,6 +128,9 @@ func PortsCheck(list func() ([]Info, error), configured []string) diagnosis.Chec
 			return
 		}
 		for _, p := range ports {
+			if p.Shared {
+				s.Fact(texts.Say("shared_name"), "%s", p.stableOr())
+			}
 			if slices.Contains(configured, p.Path) || p.Stable != "" && slices.Contains(configured, p.Stable) {
 				s.Fact(texts.Say("configured_port"), "%s", p.describe())
 				continue

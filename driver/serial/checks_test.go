@@ -37,3 +37,19 @@ func TestPortsCheck(t *testing.T) {
 		t.Errorf("%s", strings.Join(facts, "\n"))
 	}
 }
+
+// TestPortsCheckSaysWhyBySocket: a port whose name another one shares is offered
+// by its socket, with the reason.
+func TestPortsCheckSaysWhyBySocket(t *testing.T) {
+	list := func() ([]Info, error) {
+		return []Info{{Path: "/dev/ttyUSB0", Stable: "/dev/serial/by-path/pci-usb-1", VID: "1a86", PID: "7523", Shared: true}}, nil
+	}
+	r := diagnosis.Run(t.Context(), clockwork.NewRealClock(), diagnosis.Limit, []diagnosis.Check{PortsCheck(list, nil)})
+	var facts []string
+	for _, f := range r.Results[0].Facts {
+		facts = append(facts, f.What.En+": "+f.Value)
+	}
+	if all := strings.Join(facts, "\n"); !strings.Contains(all, "owned by the last plugged in") || !strings.Contains(all, "port: /dev/serial/by-path/pci-usb-1,") {
+		t.Errorf("facts are\n%s\nwant the reason and the line by the socket", all)
+	}
+}

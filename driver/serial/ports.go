@@ -9,4 +9,8 @@ type Info struct {
 	VID, PID  string // USB ids, four lower-case hex digits, or ""
 	Serial    string // the USB bridge's serial number, or ""
 	Interface string // USB interface number, two digits, or ""
+	// Shared says that another port of this machine has the same name by id, for
+	// neither adapter has a serial number: the one plugged in last owns it. Stable
+	// is then the name by the socket.
+	Shared bool
 }

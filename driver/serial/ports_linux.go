@@ -40,7 +40,26 @@ func list(class, dev string) ([]Info, error) {
 		p.usb(device)
 		ports = append(ports, p)
 	}
+	bySocket(ports, stableNames(filepath.Join(dev, "serial", "by-path")))
 	return ports, nil
+}
+
+// bySocket gives ports that share their name by id a name by the socket that they
+// hang on: two adapters of one model without serial numbers have one link between
+// them.
+func bySocket(ports []Info, paths map[string]string) {
+	alike := map[[3]string]int{}
+	kind := func(p Info) [3]string { return [3]string{p.VID, p.PID, p.Interface} }
+	for _, p := range ports {
+		if p.VID != "" && p.Serial == "" {
+			alike[kind(p)]++
+		}
+	}
+	for i, p := range ports {
+		if p.VID != "" && p.Serial == "" && alike[kind(p)] > 1 {
+			ports[i].Shared, ports[i].Stable = true, paths[filepath.Base(p.Path)]
+		}
+	}
 }
 
 // usb fills in the ids: they stand some levels above the port, at the device

@@ -1,6 +1,7 @@
 package serial
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,6 +72,42 @@ func TestList(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("list:\n %+v\nwant\n %+v", got, want)
+	}
+}
+
+// TestPortsThatShareAName: two adapters without serial numbers have one link by
+// id, so each is offered by its socket; one with a number keeps its own.
+func TestPortsThatShareAName(t *testing.T) {
+	files := map[string]string{"drivers/ch341-uart": "",
+		"dev/serial/by-id/usb-1a86_USB_Serial-if00-port0":       "-> dev/ttyUSB1",
+		"dev/serial/by-id/usb-1a86_USB_Serial_A9-if00-port0":    "-> dev/ttyUSB2",
+		"dev/serial/by-path/pci-0000:00:14.0-usb-0:1:1.0-port0": "-> dev/ttyUSB0",
+		"dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0-port0": "-> dev/ttyUSB1",
+		"dev/serial/by-path/pci-0000:00:14.0-usb-0:3:1.0-port0": "-> dev/ttyUSB2",
+	}
+	for i, number := range []string{"", "", "A9"} {
+		usb := fmt.Sprintf("devices/usb1/1-%d", i+1)
+		node := fmt.Sprintf("ttyUSB%d", i)
+		files["class/"+node+"/device"] = "-> " + usb + "/if0/" + node
+		files[usb+"/if0/"+node+"/driver"] = "-> drivers/ch341-uart"
+		files[usb+"/if0/bInterfaceNumber"], files[usb+"/idVendor"], files[usb+"/idProduct"] = "00", "1a86", "7523"
+		if number != "" {
+			files[usb+"/serial"] = number
+		}
+		files["dev/"+node] = "node"
+	}
+	root := tree(t, files)
+	got, err := list(filepath.Join(root, "class"), filepath.Join(root, "dev"))
+	if err != nil || len(got) != 3 {
+		t.Fatalf("list = %+v, %v, want three ports", got, err)
+	}
+	for i, want := range []struct {
+		stable string
+		shared bool
+	}{{"by-path/pci-0000:00:14.0-usb-0:1:1.0-port0", true}, {"by-path/pci-0000:00:14.0-usb-0:2:1.0-port0", true}, {"by-id/usb-1a86_USB_Serial_A9-if00-port0", false}} {
+		if p := got[i]; p.Stable != filepath.Join(root, "dev/serial", want.stable) || p.Shared != want.shared {
+			t.Errorf("%s: stable %q, shared %v, want %q, %v", p.Path, p.Stable, p.Shared, want.stable, want.shared)
+		}
 	}
 }
 
