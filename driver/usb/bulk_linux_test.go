@@ -24,7 +24,7 @@ import (
 // kernel is a strict double of usbfs: requests end as the script says, one request
 // per endpoint at a time, and nothing that the kernel would refuse is accepted.
 type kernel struct {
-	t      *testing.T
+	t      testing.TB
 	answer func(frame []byte) []step // what the IN endpoints do once a request has gone out
 
 	mu      sync.Mutex // guards all below
@@ -50,7 +50,7 @@ type step struct {
 	gone     bool // from here on the device is not there
 }
 
-func newKernel(t *testing.T, answer func(frame []byte) []step) *kernel {
+func newKernel(t testing.TB, answer func(frame []byte) []step) *kernel {
 	k := &kernel{t: t, answer: answer, pending: map[byte]bool{}, halted: map[byte]bool{}, calls: map[string]int{}}
 	k.wake = sync.NewCond(&k.mu)
 	return k
