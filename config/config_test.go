@@ -364,8 +364,8 @@ func TestDropIns(t *testing.T) {
 	if c.Desk.ID != "desk-3" || c.Desk.Role != "inflow" || c.Desk.Division != "410105" || len(c.Readers) != 1 {
 		t.Errorf("desk %+v, readers %+v", c.Desk, c.Readers)
 	}
-	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].En, "70-more.yml") {
-		t.Errorf("warnings %q, want one of 70-more.yml", c.Warnings)
+	if len(c.Warnings) != 2 || !strings.Contains(c.Warnings[0].En, "70-more.yml") || !strings.Contains(c.Warnings[1].En, "nats.encrypt_to") {
+		t.Errorf("warnings %q, want one of 70-more.yml and one of nats.encrypt_to", c.Warnings)
 	}
 	settings, err := c.Settings()
 	if err != nil {

@@ -97,6 +97,16 @@ func (c *Config) validateReaders(at func(string, string, ...any)) {
 	}
 }
 
+// elsewhere reports whether an address is not on this machine.
+func elsewhere(urls string) bool {
+	for text := range strings.SplitSeq(urls, ",") {
+		if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Hostname() != "" && !loopback.Is(u.Hostname()) {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *Config) validateNATS(at func(string, string, ...any)) {
 	if c.NATS.URL != "" {
 		for _, u := range strings.Split(c.NATS.URL, ",") {
@@ -131,6 +141,13 @@ func (c *Config) validateNATS(at func(string, string, ...any)) {
 	}
 	if len(c.NATS.EncryptTo) > 0 && !slices.ContainsFunc(c.NATS.EncryptTo, func(r Recipient) bool { return r.Hukou == "" }) {
 		c.Warnings = append(c.Warnings, say("keys_all_limited"))
+	}
+	if len(c.NATS.EncryptTo) == 0 && elsewhere(c.NATS.URL) {
+		if c.NATS.Strict {
+			c.Warnings = append(c.Warnings, say("unsealed_strict"))
+		} else {
+			c.Warnings = append(c.Warnings, say("unsealed"))
+		}
 	}
 	for i, r := range c.NATS.EncryptTo {
 		key := fmt.Sprintf("nats.encrypt_to[%d]", i)

@@ -125,6 +125,12 @@ func (a *app) busInitCommand() *cobra.Command {
 			case accounts:
 				return a.printAccounts(f.stream, cfg.Desk, registries)
 			}
+			switch maxAge {
+			case "":
+				return usage(errors.New(a.say("max_age_wanted")))
+			case "forever":
+				maxAge = ""
+			}
 			age, size, err := limits(maxAge, maxBytes)
 			if err != nil {
 				return usage(err)

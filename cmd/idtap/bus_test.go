@@ -55,7 +55,7 @@ func TestBusInitAndCheck(t *testing.T) {
 	if code, out, errs := runBus(t, with("init", "--create", "--max-age", "8760h", "--max-bytes", "1GiB")...); code != exitOK || !strings.Contains(out, "REGISTRATIONS") {
 		t.Fatalf("create: %d %s", code, errs)
 	}
-	if code, _, errs := runBus(t, with("init", "--create")...); code != exitFailed || !strings.Contains(errs, "exists") {
+	if code, _, errs := runBus(t, with("init", "--create", "--max-age", "forever")...); code != exitFailed || !strings.Contains(errs, "exists") {
 		t.Fatalf("create again: %d %s", code, errs)
 	}
 	if code, out, errs := runBus(t, with("check")...); code != exitOK || !strings.Contains(out, "ok: ") {
@@ -82,6 +82,9 @@ func TestBusInitAndCheck(t *testing.T) {
 
 func TestBusInitPrints(t *testing.T) {
 	config := deskConfig(t)
+	if code, _, errs := runBus(t, "init", "-c", config); code != exitUsage || !strings.Contains(errs, "--max-age") {
+		t.Errorf("init without --max-age = %d, %s; want a usage error that names it", code, errs)
+	}
 	code, out, errs := runBus(t, "init", "-c", config, "--replicas", "3", "--max-age", "1h")
 	var stream jetstream.StreamConfig
 	if err := json.Unmarshal([]byte(out), &stream); err != nil || code != exitOK {

@@ -112,10 +112,14 @@ func Start(ctx context.Context, o Options, q Queue) (*Bus, error) {
 		maxAge = o.Embedded.MaxAge
 		o.Replicas = 1
 	}
+	if o.Server.URL != "" && len(o.Recipients) == 0 && !o.Server.loopback() {
+		b.health.unsealed = []Problem{{Unsealed, ""}}
+		b.health.Problems = b.health.unsealed
+	}
 	filter := event.Filter(o.DeskDivision, o.DeskID)
 	b.forward = &forwarder{
 		queue: q, link: b.link, embedded: b.embedded, stream: o.Stream,
-		want: Want{Subject: filter, Replicas: o.Replicas}, strict: o.Strict, recipients: o.Recipients, signing: b.signing,
+		want: Want{Subject: filter, Replicas: o.Replicas}, strict: o.Strict, unsealed: len(b.health.unsealed) > 0, recipients: o.Recipients, signing: b.signing,
 		ackWait: o.AckWait, clock: o.Clock, log: o.Log, fail: o.Fail,
 		wake: make(chan struct{}, 1), report: b.update,
 	}
@@ -191,7 +195,7 @@ func (b *Bus) update(change func(*Health)) {
 	b.mu.Lock()
 	before := b.health
 	change(&b.health)
-	b.health.Problems = slices.Concat(b.health.preflight, b.health.dates, b.health.service, b.health.store, b.health.strangers, b.health.backlog)
+	b.health.Problems = slices.Concat(b.health.preflight, b.health.dates, b.health.service, b.health.store, b.health.strangers, b.health.backlog, b.health.unsealed)
 	if before.Code != b.health.Code {
 		b.health.Since = b.clock.Now()
 	}

@@ -91,6 +91,8 @@ var catalogue = [...]Entry{
 		text("事件仍在队列日志中；需要时用 idtap outbox requeue 重发", "The events are in the queue's journal; idtap outbox requeue publishes them again"), Technician},
 	{ChainInterrupted, text("流中的位置对不上，正在重新核对", "The position in the stream does not fit; it is looked up again"),
 		text("持续超过一分钟时检查集群副本是否同步（nats stream report）", "If it lasts for more than a minute, see whether the cluster's replicas keep up (nats stream report)"), BusAdmin},
+	{Unsealed, text("事件未加密就发往别处的服务器：能订阅的人都能读到姓名和号码", "Events go unsealed to a server elsewhere: whoever may subscribe there reads names and numbers"),
+		text("在 nats.encrypt_to 写上接收方的公钥；nats.strict 为 true 时不加密就不发送", "Name the registries' public keys in nats.encrypt_to; with nats.strict nothing is sent without"), Technician},
 	{Stranger, text("本桌主题上有一条不是服务台发出的消息，已跳过", "A message on this desk's subjects is none of a desk; it was passed over"),
 		text("查明谁能向本桌主题发布；按 docs/cluster.md 把流放进单独的账户", "Find out who may publish on this desk's subjects; give the stream an account of its own (docs/cluster.md)"), BusAdmin},
 	{Backlog, text("已连接，但等待发送的事件没有减少", "Connected, but what waits does not become less"),

@@ -125,6 +125,7 @@ var causes = map[Code]diagnosis.Text{
 	AccountsOpen:     diagnosis.Say("不写明对象的导出，任何账户都能导入", "Any account may import what names no accounts"),
 	AccountsMissing:  diagnosis.Say("文件不完整", "The file is not complete"),
 	ChainInterrupted: diagnosis.Say("副本落后、流被改动，或别人在本桌主题上发布", "A replica lags, the stream was changed, or somebody publishes on this desk's subjects"),
+	Unsealed:         diagnosis.Say("TLS 只保护途中；服务器管理员和所有订阅者看到的是明文", "TLS protects the way only: the server's administrators and all subscribers see plain text"),
 	Stranger:         diagnosis.Say("有人借服务器的应答，或以管理员权限，写到了本桌主题", "Somebody wrote there through a server's answer or with an administrator's rights"),
 	Backlog:          diagnosis.Say("流不接受、太慢，或卡在某条记录上", "The stream takes nothing, is too slow, or one record is stuck"),
 	AccountNotAsked:  diagnosis.Say("没有权限，或服务器没有答复", "No permission to ask, or no answer"),

@@ -72,6 +72,7 @@ type forwarder struct {
 	create     *jetstream.StreamConfig // made if missing; nil: an administrator's business
 	want       Want
 	strict     bool
+	unsealed   bool // to a server elsewhere, without recipients
 	recipients []event.Recipient
 	signing    *signing
 	ackWait    time.Duration
@@ -220,6 +221,9 @@ func (f *forwarder) next(ctx context.Context) ([]outbox.Record, error) {
 // fit is nil unless strict mode is on and the preflight has failed: then an
 // acknowledgement would not count, and nothing is published.
 func (f *forwarder) fit() error {
+	if f.strict && f.unsealed {
+		return &stop{Unsealed, errors.New("nats.strict, and nats.encrypt_to names nobody")}
+	}
 	if p := f.view.problems; f.strict && len(p) > 0 {
 		f.view.at = time.Time{} // an administrator may mend it at any time
 		return &stop{StreamUnfit, fmt.Errorf("%s: %s", p[0].Code, p[0].Detail)}

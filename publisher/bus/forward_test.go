@@ -365,3 +365,30 @@ func TestRunStoredAndNotMarked(t *testing.T) {
 		}
 	}
 }
+
+// TestUnsealedBodiesToAServerElsewhere are a warning, and stay under strict. The
+// server is not reached: what is asked is what the desk says before.
+func TestUnsealedBodiesToAServerElsewhere(t *testing.T) {
+	key := must[event.PrivateKey](t)(event.GenerateKey())
+	for name, tt := range map[string]struct {
+		url        string
+		recipients []event.Recipient
+		want       bool
+	}{
+		"elsewhere":         {"tls://192.0.2.1:4222", nil, true},
+		"elsewhere, sealed": {"tls://192.0.2.1:4222", []event.Recipient{{Key: key.Public()}}, false},
+		"here":              {"nats://127.0.0.1:1", nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startDesk(t, faulttest.NewQueue("e1", division, "d1"), Options{Server: Server{URL: tt.url}, Recipients: tt.recipients})
+			if got := slices.ContainsFunc(d.Health().Problems, func(p Problem) bool { return p.Code == Unsealed }); got != tt.want {
+				t.Errorf("warned = %v, want %v", got, tt.want)
+			}
+			d.Stop()
+			f := forwarder{strict: true, unsealed: tt.want}
+			if err := f.fit(); (err != nil) != tt.want || tt.want && codeOf(err) != Unsealed {
+				t.Errorf("strict: %v, want refused: %v", err, tt.want)
+			}
+		})
+	}
+}

@@ -53,6 +53,7 @@ const (
 	CredsExpire      Code = "bus_creds_expire"      // the credentials' JWT, within ExpiryWarning
 	CredsExpired     Code = "bus_creds_expired"     //
 	StoreSetAside    Code = "embedded_store_reset"  // the embedded store did not open and was set aside
+	Unsealed         Code = "bus_unsealed"          // bodies go to a server elsewhere as they are
 	Stranger         Code = "bus_stranger"          // a message on this desk's subjects that is none of a desk
 	Backlog          Code = "bus_backlog"           // connected, and what waits does not become less
 	StreamShared     Code = "stream_shared_account" // AccountShared
@@ -105,7 +106,7 @@ type Health struct {
 	CredsExpiry      time.Time `json:"creds_expiry,omitzero"`
 
 	// Problems by who found them.
-	preflight, dates, service, store, account, strangers, backlog []Problem
+	preflight, dates, service, store, account, strangers, backlog, unsealed []Problem
 }
 
 // Warnings are the problems and what is wrong with the account.
