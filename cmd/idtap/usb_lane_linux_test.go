@@ -259,3 +259,51 @@ func pullAtRandom(stop <-chan struct{}, sockets []*socket, pulls int) {
 		s.replug(time.Duration(50+random.IntN(300)) * time.Millisecond)
 	}
 }
+
+// TestUSBLaneSleep: the machine sleeps with requests pending; cards placed after it
+// wakes are read as before.
+func TestUSBLaneSleep(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	sockets := []*socket{newSocket(usbtest.TwoPipe, simcard.Generate(500, 2)), newSocket(usbtest.HIDBare, simcard.Generate(501, 2))}
+	nc := externalServer(t)
+	server, _ := url.Parse(nc.ConnectedUrl())
+	events := make(chan string, 8)
+	if _, err := nc.Subscribe("idtap.v1.recorded.>", func(msg *nats.Msg) {
+		var r recorded
+		if json.Unmarshal(msg.Data, &r) == nil {
+			events <- r.Document.Number
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	m := lane(t, ctx, sockets, fmt.Sprintf("desk: {id: desk-1, division: \"410105\"}\npolicy: {poll: 50ms}\nnats: {url: \"nats://%s:%s\", allow_plaintext: true}\n"+
+		"desk_page: {listen: \"\"}\noutbox: {dir: /tmp/state}\nlog: {file: /tmp/log}\n", usbtest.Host, server.Port()))
+	if _, err := m.Run(ctx, "idtap run -c /etc/desk.yaml >/tmp/out 2>&1 &"); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 {
+		for _, s := range sockets {
+			s.clean = true
+			s.module.mu.Lock()
+			s.module.present, s.module.found, s.module.selected, s.module.reads = n, false, false, 0
+			s.module.mu.Unlock()
+			for got := ""; got != s.cards[n].Number; {
+				select {
+				case got = <-events:
+				case <-ctx.Done():
+					log, _ := m.Run(context.Background(), "tail -20 /tmp/log")
+					t.Fatalf("%s: card %d was not read\n%s\n%s", s.Form, n, tail(m.Console(), 10), log)
+				}
+			}
+			s.module.mu.Lock()
+			s.module.present = -1
+			s.module.mu.Unlock()
+		}
+		if n == 0 {
+			if err := m.Suspend(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
