@@ -51,7 +51,8 @@ taps() { # CONFIG N: until the queue has N records more
 }
 
 # A serial reader: the simulator over TCP, joined to a pty that Wine knows as COM9.
-/mnt/idtap-linux simulate --tcp 127.0.0.1:8234 --cards seed:3 --every 1s --repeat >/dev/null 2>&1 &
+/mnt/idtap-linux simulate --tcp 127.0.0.1:8234 --cards seed:3 --every 1s --repeat >/tmp/reader 2>/dev/null &
+for i in $(seq 100); do [ -s /tmp/reader ] && break; sleep 0.1; done # it listens
 pty() { socat pty,raw,echo=0,link=/tmp/com9 tcp:127.0.0.1:8234 2>/dev/null & pty=$!; for i in $(seq 50); do [ -e /tmp/com9 ] && break; sleep 0.1; done; }
 pty
 "$wine" reg add 'HKLM\Software\Wine\Ports' /v COM9 /d /tmp/com9 /f >/dev/null 2>&1
