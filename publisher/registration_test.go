@@ -125,8 +125,12 @@ func goldens() map[string]any {
 		"corrected":                corrected,
 		"corrected-copy":           copied,
 		"cancelled":                event.Cancelled{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Test: true, Desk: d, Operator: event.Operator{}, At: at, Reason: "test_tap", Note: "试读"},
-		"status-away":              status,
-		"status-minimal":           event.ReaderStatus{Desk: "d", Reader: "side", State: "ready", Since: at, Test: true},
+		"receipt":                  event.Receipt{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Registry: event.Registry{ID: "jinshui-wjw", Name: "测试登记机构"}, State: event.Received, At: at, Revision: 1},
+		"receipt-look": event.Receipt{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Registry: event.Registry{ID: "jinshui-wjw", Name: "测试登记机构"},
+			State: event.NeedsVerification, Code: "registry_number_shared", Field: "document.number", Text: "请再核对证件", At: at, Revision: 2},
+		"receipt-known":  event.Receipt{Refers: "019372b4-7c3d-7a2f-8a61-0c5e7f9b1d23", Registry: event.Registry{ID: "huining-wjw"}, State: event.Duplicate, DuplicateOf: "r-2231", At: at, Revision: 1},
+		"status-away":    status,
+		"status-minimal": event.ReaderStatus{Desk: "d", Reader: "side", State: "ready", Since: at, Test: true},
 	}
 }
 

@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -76,8 +77,11 @@ func TestAsyncAPIMessages(t *testing.T) {
 	}
 	for ceType := range schemaTypes {
 		token := Token(ceType)
-		if ceType == StatusType {
+		switch ceType {
+		case StatusType:
 			token = "status"
+		case ReceiptType:
+			token = "receipt"
 		}
 		m := messages.at(t, token)
 		if m["name"] != ceType {
@@ -108,8 +112,7 @@ func TestAsyncAPIMessages(t *testing.T) {
 			for name, v := range example.at(t, "headers") {
 				header[name] = []string{v.(string)}
 			}
-			env, err := ParseEnvelope(header, subject)
-			if err != nil || env.Type != ceType {
+			if env, err := parseExample(ceType, header, subject); err != nil || env.Type != ceType {
 				t.Errorf("%s: the example's headers on %s: %v", token, subject, err)
 			}
 			schema := strings.TrimPrefix(m.at(t, "headers")["$ref"].(string), "#/components/schemas/")
@@ -124,13 +127,33 @@ func TestAsyncAPIMessages(t *testing.T) {
 	}
 }
 
+// parseExample reads the headers of an example; those of a receipt are as a registry
+// makes them.
+func parseExample(ceType string, header map[string][]string, subject string) (Envelope, error) {
+	if ceType != ReceiptType {
+		return ParseEnvelope(header, subject)
+	}
+	text, err := os.ReadFile("testdata/receipt.json")
+	if err != nil {
+		return Envelope{}, err
+	}
+	r, err := ParseReceipt(subject, text)
+	if want := ReceiptHeaders(r); err == nil && !reflect.DeepEqual(header, want) {
+		err = fmt.Errorf("headers %v, want %v", header, want)
+	}
+	return Envelope{Type: ceType}, err
+}
+
 // exampleSubject is the address of the type's channel with the parameters'
 // examples put in, {event} left open.
 func exampleSubject(t testing.TB, doc object, ceType string) string {
 	t.Helper()
 	name := "registrations"
-	if ceType == StatusType {
+	switch ceType {
+	case StatusType:
 		name = "readerStatus"
+	case ReceiptType:
+		name = "receipts"
 	}
 	channel := doc.at(t, "channels", name)
 	address := channel["address"].(string)
@@ -156,6 +179,9 @@ func TestAsyncAPIChannels(t *testing.T) {
 	}
 	if got, want := exampleSubject(t, doc, StatusType), StatusSubject("410105", "jinshui-wenhualu-03"); got != want {
 		t.Errorf("status subject from the address = %s, want %s", got, want)
+	}
+	if got, want := exampleSubject(t, doc, ReceiptType), ReceiptSubject("410105", "jinshui-wenhualu-03", "jinshui-wjw"); got != want {
+		t.Errorf("receipt subject from the address = %s, want %s", got, want)
 	}
 	if got := doc.at(t, "channels", "registrations", "parameters", "event")["enum"]; !reflect.DeepEqual(got, tokens) {
 		t.Errorf("event tokens = %v, want %v", got, tokens)

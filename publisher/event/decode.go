@@ -10,7 +10,7 @@ import (
 var ErrData = errors.New("not the data of an idtap event")
 
 // Decode returns the data of an event of type ceType, opened if it was sealed:
-// *Registration, *Confirmed, *Corrected, *Cancelled or *ReaderStatus. It ignores
+// *Registration, *Confirmed, *Corrected, *Cancelled, *ReaderStatus or *Receipt. It ignores
 // members that it does not know, since new optional ones may come at any time, and
 // does not compare values with their lists: that is the JSON Schema's part. Errors
 // unwrap to ErrData and quote nothing of the data.
@@ -30,6 +30,8 @@ func Decode(ceType string, data []byte) (any, error) {
 		v = new(Cancelled)
 	case StatusType:
 		v = new(ReaderStatus)
+	case ReceiptType:
+		v = new(Receipt)
 	default:
 		return nil, fmt.Errorf("%w: unknown type", ErrData)
 	}
@@ -72,6 +74,11 @@ func missing(v any) string {
 		desk, refers = e.Desk, e.Refers
 	case *Cancelled:
 		desk, refers = e.Desk, e.Refers
+	case *Receipt:
+		if e.Refers == "" {
+			return "refers"
+		}
+		return ""
 	case *ReaderStatus:
 		if e.State == "" {
 			return "state"

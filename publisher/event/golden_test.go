@@ -44,8 +44,11 @@ func readFile(t testing.TB, path string) []byte {
 // typeOf is the event type that a golden's name begins with.
 func typeOf(golden string) string {
 	token, _, _ := strings.Cut(golden, "-")
-	if token == "status" {
+	switch token {
+	case "status":
 		return StatusType
+	case "receipt":
+		return ReceiptType
 	}
 	return "idtap.registration." + token + ".v1"
 }

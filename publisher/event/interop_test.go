@@ -118,8 +118,10 @@ func runOpen(t *testing.T, cmd *exec.Cmd, m openInput) (string, error) {
 	return string(out), err
 }
 
-// nodeJose runs open.mjs beside the pinned library that make test installs.
-func nodeJose(t *testing.T) *exec.Cmd {
+func nodeJose(t *testing.T) *exec.Cmd { return node(t, "testdata/open/open.mjs", "jose") }
+
+// node runs a script beside the pinned libraries that make test installs.
+func node(t *testing.T, file, library string) *exec.Cmd {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -132,14 +134,14 @@ func nodeJose(t *testing.T) *exec.Cmd {
 	if modules, err = filepath.Abs(modules); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(modules, "jose")); err != nil {
-		t.Fatalf("node's jose is missing in %s: run make test, which installs it (.ci/install test)", modules)
+	if _, err := os.Stat(filepath.Join(modules, library)); err != nil {
+		t.Fatalf("node's %s is missing in %s: run make test, which installs it (.ci/install test)", library, modules)
 	}
-	script, err := os.ReadFile("testdata/open/open.mjs")
+	script, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(node, "--input-type=module", "--eval", string(script))
+	cmd := exec.Command(node, "--input-type=module", "--eval", string(script), "--")
 	cmd.Dir = filepath.Dir(modules) // where imports are looked up
 	return cmd
 }

@@ -18,6 +18,7 @@ var schemaTypes = map[string]reflect.Type{
 	CorrectedType: reflect.TypeFor[Corrected](),
 	CancelledType: reflect.TypeFor[Cancelled](),
 	StatusType:    reflect.TypeFor[ReaderStatus](),
+	ReceiptType:   reflect.TypeFor[Receipt](),
 }
 
 const sealedSchema = "idtap.sealed.v1"
@@ -111,6 +112,7 @@ func TestSchemasAreOpen(t *testing.T) {
 		{"recorded-resident", "residence.relation", "neighbour"},
 		{"recorded-resident", "later", "member"},
 		{"cancelled", "reason", "erased"},
+		{"receipt", "state", "forwarded"},
 		{"status-away", "state", "asleep"},
 	} {
 		data := readJSON(t, filepath.Join("testdata", c.golden+".json"))
@@ -306,6 +308,12 @@ func TestSchemasRefuse(t *testing.T) {
 		{"corrected", "record.document.number", "123"},
 		{"corrected", "changes", []any{map[string]any{"field": "desk.id", "old": "x", "new": "y"}}},
 		{"cancelled", "at", removed},
+		{"receipt", "state", ""},
+		{"receipt", "revision", 0},
+		{"receipt", "refers", "1841"},
+		{"receipt", "registry.id", "Jinshui"},
+		{"receipt", "duplicate_of", "r-1"}, // received
+		{"receipt-look", "text", strings.Repeat("长", 201)},
 		{"status-away", "state", ""},
 		{"status-away", "desk", "a.b"},
 		{"status-away", "since", removed},
