@@ -79,7 +79,6 @@ type Reader struct {
 	halted  map[byte]bool
 	babble  map[byte]bool
 	polled  bool // the interrupt endpoint is listened to
-	after   []Fault
 }
 
 // request is an IN transfer that the host waits in.
@@ -87,7 +86,6 @@ type request struct {
 	id     uint64
 	length int
 	got    []byte
-	kind   uint32
 }
 
 // Fault is something that goes wrong with one answer.
