@@ -81,7 +81,7 @@ func (a *app) showFleet(desks []provision.Desk, present []bus.Present, format st
 		err = w.Error()
 	default:
 		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-		header := strings.Split(a.say("服务台 名称 状态 版本 待投递 最早 最近刷卡 发现", "desk name state version waiting oldest last_tap findings"), " ")
+		header := strings.Split(a.say("fleet.header"), " ")
 		for _, row := range fleetRows(list, header...) {
 			fmt.Fprintln(w, strings.Join(row, "\t"))
 		}

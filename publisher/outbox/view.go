@@ -324,9 +324,13 @@ func readStats(ctx context.Context, db journal.Querier, s *Stats) error {
 	if err != nil {
 		return err
 	}
+	// The daemon may deliver between the two questions: none waits where there is no
+	// oldest.
 	s.Oldest = time.Time{}
 	if oldest.Valid {
 		s.Oldest = journal.FromMillis(oldest.Int64)
+	} else {
+		s.Waiting = 0
 	}
 	for name, to := range map[string]*time.Time{journal.MetaSent: &s.LastDelivered, journal.MetaMoved: &s.Moved} {
 		t, err := journal.MetaInt(ctx, db, name)
