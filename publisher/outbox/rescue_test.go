@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jonboulle/clockwork"
@@ -175,9 +176,9 @@ func TestRescueThatFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "queue")
 	stop := errors.New("no new file now")
 	for _, step := range []string{"rebuild.written", "rebuild.aside"} {
-		fails := false
+		var fails atomic.Bool // the queue's own goroutine asks, too
 		q := openFailing(t, Options{Dir: dir}, func(s string) error {
-			if fails && s == step {
+			if fails.Load() && s == step {
 				return stop
 			}
 			return nil
@@ -185,11 +186,11 @@ func TestRescueThatFails(t *testing.T) {
 		before := stats(t, q).LastSeq
 		accept(t, q, draft(0))
 		remove(t, dir, dbName)
-		fails = true
+		fails.Store(true)
 		if _, err := q.Accept(t.Context(), draft(1)); !errors.Is(err, stop) || !errors.Is(err, journal.ErrMoved) {
 			t.Fatalf("%s: Accept() = %v, want %v and %v", step, err, stop, journal.ErrMoved)
 		}
-		fails = false
+		fails.Store(false)
 		if a := accept(t, q, draft(2)); a.Seq != before+2 {
 			t.Fatalf("%s: the next tap has number %d, want %d", step, a.Seq, before+2)
 		}
