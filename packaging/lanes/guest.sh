@@ -76,9 +76,9 @@ whole() {
 	grep -o '"seq": *[0-9]*' "$work/list" | grep -o '[0-9]*' | sort -n | awk '$1 != NR { print "number " $1 " at place " NR; exit 1 } END { print NR " records" }'
 }
 
-copy "$deb" /root/idtap.deb
+copy "$deb" /var/tmp/idtap.deb
 guest_began=$(guest 'cut -d. -f1 /proc/uptime')
-step 'dpkg -i' guest 'dpkg -i /root/idtap.deb'
+step 'dpkg -i' guest 'dpkg -i /var/tmp/idtap.deb'
 step 'the service runs, enabled, as its own user' guest 'systemctl is-active idtap && systemctl is-enabled idtap && [ "$(ps -o user= -C idtap)" = idtap ]'
 step 'exposure 1.7 or better' guest 'systemd-analyze security idtap --no-pager | tail -1 | tee /dev/stderr | grep -Eq "idtap.service: (0\.|1\.[0-7] )"'
 step 'modes of folders and files' guest '[ "$(stat -c "%a %U:%G" /etc/idtap /etc/idtap/idtap.yaml /var/lib/idtap /run/idtap | tr "\n" ,)" = "750 root:idtap,640 root:idtap,700 idtap:idtap,750 idtap:idtap," ]'
@@ -125,7 +125,7 @@ step 'unplugged and plugged in again: taps go on' taps 2
 
 # Upgrades: the same files under a higher version, with an edited packaged file.
 dpkg-deb -R "$deb" "$work/deb" && sed -i 's/^Version: .*/&+later/' "$work/deb/DEBIAN/control" && dpkg-deb -b --root-owner-group -Zgzip -z1 "$work/deb" "$work/later.deb" >/dev/null
-copy "$work/later.deb" /root/later.deb
+copy "$work/later.deb" /var/tmp/later.deb
 guest 'echo "desk_page: {mask: true}" >>/etc/idtap/idtap.yaml'
 for n in $(seq "$upgrades"); do
 	which=later; [ $((n % 2)) = 0 ] && which=idtap
@@ -137,10 +137,10 @@ step 'upgrades: nothing lost or doubled' whole
 last=$(count)
 step 'remove keeps queue and settings' guest 'dpkg -r idtap && [ -e /var/lib/idtap/outbox.db ] && [ -e /etc/idtap/conf.d/50-desk.yaml ] && ! systemctl is-active -q idtap'
 step 'purge is refused while records wait, and says what to do' guest '! dpkg -P idtap >/tmp/purge 2>&1 && grep -q "rm -r /var/lib/idtap" /tmp/purge && [ -e /var/lib/idtap/outbox.db ] && [ -e /etc/idtap/conf.d/50-desk.yaml ]'
-step 'installed again: the numbers go on' guest "dpkg -i /root/idtap.deb && systemctl is-active idtap && n=\$(idtap outbox stats --json | sed -n 's/.*\"last_seq\": \\([0-9]*\\).*/\\1/p') && [ \$n -ge $last ]"
+step 'installed again: the numbers go on' guest "dpkg -i /var/tmp/idtap.deb && systemctl is-active idtap && n=\$(idtap outbox stats --json | sed -n 's/.*\"last_seq\": \\([0-9]*\\).*/\\1/p') && [ \$n -ge $last ]"
 step '  taps' taps 1
 step '  nothing lost or doubled' whole
 step 'what remains is destroyed knowingly, then the purge goes through' guest 'dpkg -r idtap && rm -r /var/lib/idtap && dpkg -P idtap && [ ! -e /etc/idtap ] && [ ! -e /usr/bin/idtap ] && [ ! -e /var/lib/idtap ]'
-step 'fresh install and purge without a record' guest 'dpkg -i /root/idtap.deb && sleep 2 && dpkg -P idtap && [ ! -e /var/lib/idtap ] && [ ! -e /etc/idtap ]'
+step 'fresh install and purge without a record' guest 'dpkg -i /var/tmp/idtap.deb && sleep 2 && dpkg -P idtap && [ ! -e /var/lib/idtap ] && [ ! -e /etc/idtap ]'
 echo "guest $suite: $(($(date +%s) - began)) s"
 exit $failed
