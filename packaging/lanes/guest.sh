@@ -129,7 +129,7 @@ copy "$work/later.deb" /var/tmp/later.deb
 guest 'echo "desk_page: {mask: true}" >>/etc/idtap/idtap.yaml'
 for n in $(seq "$upgrades"); do
 	which=later; [ $((n % 2)) = 0 ] && which=idtap
-	step "upgrade $n of $upgrades: asks nothing, keeps the edited file" guest "DEBIAN_FRONTEND=noninteractive dpkg -i --force-downgrade /root/$which.deb </dev/null && grep -q 'mask: true' /etc/idtap/idtap.yaml && systemctl is-active idtap"
+	step "upgrade $n of $upgrades: asks nothing, keeps the edited file" guest "DEBIAN_FRONTEND=noninteractive dpkg -i --force-downgrade /var/tmp/$which.deb </dev/null && grep -q 'mask: true' /etc/idtap/idtap.yaml && systemctl is-active idtap"
 done
 step 'upgrades: taps go on' taps 2
 step 'upgrades: nothing lost or doubled' whole
